@@ -64,7 +64,13 @@ type rpcError struct {
 // newClient starts one without waiting until it is connected.
 func newClient(t *testing.T, config clientConfig) *client {
 	t.Helper()
-	return &client{process: script(t, "client.mjs", config)}
+	c := &client{process: script(t, "client.mjs", config)}
+	t.Cleanup(func() {
+		if out := c.output(); strings.Contains(out, "WARNING: DATA RACE") {
+			t.Errorf("grantry has a data race:\n%s", out)
+		}
+	})
+	return c
 }
 
 // overStdio completes config so that the SDK starts `grantry stdio args…`.

@@ -45,6 +45,8 @@ function memoryProvider({ redirect, client_id, scope }, hooks) {
     saveTokens: (tokens) => void (kept.tokens = tokens),
     saveCodeVerifier: (verifier) => void (kept.verifier = verifier),
     codeVerifier: () => kept.verifier,
+    saveDiscoveryState: (discovered) => void (kept.discovered = discovered),
+    discoveryState: () => kept.discovered,
     redirectToAuthorization: (url) => hooks.authorize(url),
   };
 }
