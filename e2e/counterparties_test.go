@@ -56,6 +56,7 @@ type issuerRequest struct {
 	Method   string         `json:"method"`
 	Path     string         `json:"path"`
 	Status   int            `json:"status"`
+	Client   string         `json:"client"` // proven or claimed client id
 	Sent     map[string]any `json:"sent"`
 	Answered map[string]any `json:"answered"`
 }
@@ -90,7 +91,7 @@ func (i *issuer) refreshes() (tokens []string, statuses []int) {
 func (i *issuer) issued(client string) []string {
 	var out []string
 	for _, r := range i.requests("/token") {
-		if r.Sent["client_id"] != client && client != "" {
+		if r.Client != client && client != "" {
 			continue
 		}
 		for _, name := range []string{"access_token", "refresh_token"} {

@@ -56,7 +56,7 @@ provider.use(async (ctx, next) => {
   await next();
   if (!watched.has(ctx.path)) return;
   const { body, params } = ctx.oidc ?? {};
-  say({ event: 'request', method: ctx.method, path: ctx.path, status: ctx.status, sent: { ...body, ...params }, answered: ctx.body ?? null });
+  say({ event: 'request', method: ctx.method, path: ctx.path, status: ctx.status, client: ctx.oidc?.client?.clientId, sent: { ...body, ...params }, answered: ctx.body ?? null });
 });
 provider.on('server_error', (_ctx, error) => say({ event: 'server_error', message: error.message }));
 

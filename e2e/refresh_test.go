@@ -1,0 +1,171 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// rotating is a Google connection whose OAuth is oidc-provider's, with
+// single-use refresh tokens and reuse detection, and whose API is emulate's.
+type rotating struct {
+	*vendors
+	issuer *issuer
+	tokens *recorder // in front of oidc-provider's token endpoint
+	home   *home
+}
+
+func startRotating(t *testing.T, accessTTL int) *rotating {
+	t.Helper()
+	v := startVendors(t)
+	scopes := []string{"email", "profile"}
+	for _, name := range []string{
+		"calendar", "calendar.readonly", "calendar.events", "calendar.events.readonly", "drive", "drive.readonly", "drive.metadata.readonly",
+		"userinfo.email", "userinfo.profile",
+	} {
+		scopes = append(scopes, "https://www.googleapis.com/auth/"+name)
+	}
+	i := startIssuer(t, issuerConfig{
+		Clients: []map[string]any{confidential("rotating", "the-secret-of-the-rotating-client", v.base+"/callback/google")},
+		Scopes:  scopes, RefreshAlways: true, TTL: map[string]int{"AccessToken": accessTTL},
+	})
+	r := &rotating{vendors: v, issuer: i, tokens: newRecorder(t, i.URL)}
+	r.home = newHome(t, fmt.Sprintf(`listen: %[1]s
+connections:
+  google:
+    provider: google
+    client_id: rotating
+    client_secret: env:ROTATING_SECRET
+    endpoints:
+      issuer: %[2]s
+      authorization: %[2]s/auth
+      jwks: %[2]s/jwks
+      userinfo: %[2]s/me
+      revocation: %[2]s/token/revocation
+      token: %[3]s/token
+      api: %[4]s
+`, v.listen, i.URL, r.tokens.URL, v.google.URL), "ROTATING_SECRET=the-secret-of-the-rotating-client")
+	return r
+}
+
+// client is one more `grantry stdio` on the same vault.
+func (r *rotating) client(t *testing.T) *client {
+	t.Helper()
+	return connect(t, r.home.overStdio(t, clientConfig{SDK: "v2", Era: "legacy", Elicitation: "none"}, "--agent", "refresher"))
+}
+
+// wantHealthyFamily fails the test if a refresh token went out twice or was
+// refused: with this provider either would kill the grant.
+func (r *rotating) wantHealthyFamily(t *testing.T, spends int) {
+	t.Helper()
+	tokens, statuses := r.issuer.refreshes()
+	if len(tokens) != spends {
+		t.Errorf("the provider saw %d refreshes, want %d", len(tokens), spends)
+	}
+	seen := map[string]bool{}
+	for i, token := range tokens {
+		if seen[token] {
+			t.Errorf("refresh %d sent a token that was spent before", i+1)
+		}
+		seen[token] = true
+		if statuses[i] != http.StatusOK {
+			t.Errorf("refresh %d was answered %d", i+1, statuses[i])
+		}
+	}
+}
+
+// TestRotationSurvivesRefusals lets the API refuse the access token again and
+// again: each time one refresh, never with an old token, also after a kill.
+func TestRotationSurvivesRefusals(t *testing.T) {
+	t.Parallel()
+	r := startRotating(t, 3600)
+	c := r.client(t)
+	newBrowser(t).consent(c.call(t, "calendar_list_events", map[string]any{}).link(t), "alice")
+	wantEvents(t, c.call(t, "calendar_list_events", map[string]any{}))
+	r.wantHealthyFamily(t, 0)
+	for spends := 1; spends <= 3; spends++ {
+		r.google.inject(fault{
+			Path: "/calendar/v3", Status: http.StatusUnauthorized, Header: http.Header{"Content-Type": {"application/json"}},
+			Body: `{"error":{"code":401,"message":"Invalid Credentials","status":"UNAUTHENTICATED"}}`,
+		})
+		wantEvents(t, c.call(t, "calendar_list_events", map[string]any{}))
+		r.wantHealthyFamily(t, spends)
+	}
+	c.stop(t)
+	wantEvents(t, r.client(t).call(t, "calendar_list_events", map[string]any{}))
+	r.wantHealthyFamily(t, 3)
+}
+
+// TestManyProcessesSpendOnce lets the token expire and then four processes
+// ask at the same time: one spend, all served.
+func TestManyProcessesSpendOnce(t *testing.T) {
+	t.Parallel()
+	const ttl = 5
+	r := startRotating(t, ttl)
+	clients := []*client{r.client(t), r.client(t), r.client(t), r.client(t)}
+	newBrowser(t).consent(clients[0].call(t, "calendar_list_events", map[string]any{}).link(t), "alice")
+	time.Sleep(ttl*time.Second + 500*time.Millisecond)
+	var calls []func() answer
+	for range 3 {
+		for _, c := range clients {
+			id := c.goCall(t, "calendar_list_events", map[string]any{})
+			calls = append(calls, func() answer { return c.await(t, id, 2*patience) })
+		}
+	}
+	for _, end := range calls {
+		wantEvents(t, end())
+	}
+	r.wantHealthyFamily(t, 1)
+}
+
+// TestSpentElsewhere kills the token family at the provider, as a thief or a
+// restored backup would: the person gets a link and can mend it.
+func TestSpentElsewhere(t *testing.T) {
+	t.Parallel()
+	r := startRotating(t, 3600)
+	c := r.client(t)
+	b := newBrowser(t)
+	b.consent(c.call(t, "calendar_list_events", map[string]any{}).link(t), "alice")
+	wantEvents(t, c.call(t, "calendar_list_events", map[string]any{}))
+	issued := r.issuer.issued("rotating")
+	stolen := issued[len(issued)-1] // the refresh token of the last answer
+	for range 2 {                   // the second use is the reuse that kills the family
+		postForm(t, r.issuer.URL+"/token", "grant_type", "refresh_token", "refresh_token", stolen,
+			"client_id", "rotating", "client_secret", "the-secret-of-the-rotating-client")
+	}
+	r.google.inject(fault{Path: "/calendar/v3", Times: 2, Status: http.StatusUnauthorized, Body: `{"error":{"code":401,"message":"Invalid Credentials"}}`})
+	a := c.call(t, "calendar_list_events", map[string]any{})
+	if !a.IsError || a.consent(t).Reason != "revoked" {
+		t.Fatalf("with a dead grant the call answered %s", a.show())
+	}
+	b.consent(a.link(t), "alice")
+	wantEvents(t, c.call(t, "calendar_list_events", map[string]any{}))
+}
+
+// TestTokenEndpointDown holds that an outage is no reason for a consent and
+// that the grant survives it.
+func TestTokenEndpointDown(t *testing.T) {
+	t.Parallel()
+	r := startRotating(t, 3600)
+	c := r.client(t)
+	newBrowser(t).consent(c.call(t, "calendar_list_events", map[string]any{}).link(t), "alice")
+	wantEvents(t, c.call(t, "calendar_list_events", map[string]any{}))
+	r.google.inject(fault{Path: "/calendar/v3", Times: 1, Status: http.StatusUnauthorized, Body: `{"error":{"code":401,"message":"Invalid Credentials"}}`})
+	r.tokens.inject(fault{Path: "/token", Times: 1, Status: http.StatusServiceUnavailable, Body: "<html>down</html>"})
+	a := c.call(t, "calendar_list_events", map[string]any{})
+	if !a.IsError || consentLink.MatchString(a.Text) {
+		t.Errorf("while the token endpoint was down the call answered %s, want an error without a link", a.show())
+	}
+	wantEvents(t, c.call(t, "calendar_list_events", map[string]any{})) // the API takes the old token again
+	for _, status := range r.statuses() {
+		if status != http.StatusOK {
+			t.Errorf("the provider answered a refresh with %d", status)
+		}
+	}
+}
+
+func (r *rotating) statuses() []int {
+	_, statuses := r.issuer.refreshes()
+	return statuses
+}
