@@ -33,6 +33,13 @@ func startSandbox(t *testing.T, args ...string) *sandbox {
 func (h *home) sandbox(t *testing.T, args ...string) *sandbox {
 	t.Helper()
 	s := &sandbox{home: h, server: h.serve(t, append([]string{"--sandbox", "--listen", "127.0.0.1:0"}, args...)...)}
+	s.find(t)
+	return s
+}
+
+// find reads the sandbox's address and control secret from what was printed.
+func (s *sandbox) find(t *testing.T) {
+	t.Helper()
 	eventually(t, patience, "printing the sandbox's address and control secret", func() bool {
 		out := s.output()
 		at, secret := controlURL.FindStringSubmatch(out), controlSecret.FindStringSubmatch(out)
@@ -42,7 +49,6 @@ func (h *home) sandbox(t *testing.T, args ...string) *sandbox {
 		s.control, s.secret = at[1], secret[1]
 		return true
 	})
-	return s
 }
 
 // ask calls the control API.
