@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -33,18 +34,27 @@ func run(m *testing.M) (int, error) {
 	if _, err := node(); err != nil {
 		return 0, err
 	}
-	defer func() {
-		if dir, err := built(); err == nil {
-			os.RemoveAll(filepath.Dir(dir))
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f != nil && f.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
+		// Most of a test here is waiting for other programs.
+		if err := flag.Set("test.parallel", "6"); err != nil {
+			return 0, err
 		}
-	}()
-	return m.Run(), nil
+	}
+	code := m.Run()
+	if dir, err := scratch(); err == nil {
+		os.RemoveAll(dir)
+	}
+	return code, nil
 }
+
+// scratch is the run's own folder; it goes at the end.
+var scratch = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "grantry-e2e-") })
 
 // built answers the path of the grantry binary, built once a run with the
 // race detector on.
 var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "grantry-e2e-")
+	dir, err := scratch()
 	if err != nil {
 		return "", err
 	}
@@ -52,7 +62,6 @@ var built = sync.OnceValues(func() (string, error) {
 	build := exec.Command("go", "build", "-race", "-o", path, "./cmd/grantry")
 	build.Dir = ".."
 	if out, err := build.CombinedOutput(); err != nil {
-		os.RemoveAll(dir)
 		return "", fmt.Errorf("building ./cmd/grantry with the race detector: %w\n%s", err, out)
 	}
 	return path, nil
