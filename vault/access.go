@@ -1,0 +1,143 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/grantry/grantry/vault/provider"
+	"github.com/grantry/grantry/vault/seal"
+)
+
+// onceOpen marks access for one call that was not made yet.
+const onceOpen = "open"
+
+// onceTTL is how long access for one call waits for that call.
+const onceTTL = 10 * time.Minute
+
+// Access is one agent's permission to use one account.
+type Access struct {
+	ID      string
+	Agent   Agent
+	Account string // Account.ID
+	Scopes  []string
+	Once    bool
+	Expires time.Time
+	Created time.Time
+	Used    time.Time
+}
+
+// AccessList are the caller's permissions, also those that have ended.
+func (v *Vault) AccessList(ctx context.Context, c Caller) (out []Access, err error) {
+	err = v.store.View(ctx, func(tx Tx) error {
+		rows, err := tx.Access().List(v.Pseudonym(c))
+		if err != nil {
+			return err
+		}
+		out = make([]Access, 0, len(rows))
+		for _, r := range rows {
+			a := Access{
+				ID: r.ID, Account: r.Grant, Scopes: provider.ParseScopes(r.Scopes), Once: r.Once != "",
+				Expires: FromMillis(r.Expires), Created: FromMillis(r.Created), Used: FromMillis(r.Used),
+			}
+			if err := v.openAgent(tx, r, &a.Agent); err != nil {
+				return err
+			}
+			out = append(out, a)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// RevokeAccess ends one agent's permission; ErrNotFound for another person's, too.
+func (v *Vault) RevokeAccess(ctx context.Context, c Caller, id string) error {
+	return v.store.Update(ctx, func(tx Tx) error {
+		if err := tx.Access().Delete(v.Pseudonym(c), id); err != nil {
+			return err
+		}
+		return v.append(tx, Entry{Kind: "access.revoked", Caller: c, Account: id})
+	})
+}
+
+func (v *Vault) accessPlace(r AccessRow) seal.Place {
+	return seal.Place{Tenant: v.id, Subject: r.User, Table: "access", Column: "agent", Row: r.ID}
+}
+
+func (v *Vault) openAgent(tx Tx, r AccessRow, into *Agent) error {
+	id, err := seal.BlobDEK(r.AgentCT)
+	if err != nil {
+		return err
+	}
+	dek, err := v.dataKeyByID(tx, r.User, id[:])
+	if err != nil {
+		return err
+	}
+	return openJSON(dek, v.accessPlace(r), r.AgentCT, into)
+}
+
+// giveAccess lets an agent use an account up to scopes, on top of what it may already.
+func (v *Vault) giveAccess(tx Tx, user string, agent Agent, grant string, scopes []string, once bool) error {
+	now := v.now()
+	row, err := tx.Access().Get(user, v.agentKey(agent), grant)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		id, err := v.newID("acc_")
+		if err != nil {
+			return err
+		}
+		row = AccessRow{ID: id, User: user, Agent: v.agentKey(agent), Grant: grant, Created: now}
+	case err != nil:
+		return err
+	}
+	lasting := row.Once == "" && row.Expires > now
+	switch {
+	case once && lasting && v.covers(tx, grant, row, scopes):
+		return nil // it may already, and for longer
+	case once:
+		row.Scopes, row.Once, row.Expires = provider.FormatScopes(scopes), onceOpen, now+onceTTL.Milliseconds()
+	default:
+		if lasting {
+			scopes = provider.Union(provider.ParseScopes(row.Scopes), scopes)
+		}
+		row.Scopes, row.Once, row.Expires = provider.FormatScopes(scopes), "", now+v.cfg.AccessTTL.Milliseconds()
+	}
+	dek, err := v.userDEK(tx, user)
+	if err != nil {
+		return err
+	}
+	if row.AgentCT, err = sealJSON(dek, v.accessPlace(row), agent); err != nil {
+		return err
+	}
+	return tx.Access().Put(row)
+}
+
+// covers says whether access to a grant reaches all of scopes by the provider's rules.
+func (v *Vault) covers(tx Tx, grant string, row AccessRow, scopes []string) bool {
+	g, err := tx.Grants().Get(grant)
+	if err != nil {
+		return false
+	}
+	conn, ok := v.conns[g.Connection]
+	return ok && len(conn.Provider().Missing(provider.ParseScopes(row.Scopes), eachOf(scopes))) == 0
+}
+
+// eachOf is the need of every one of scopes.
+func eachOf(scopes []string) provider.Need {
+	var n provider.Need
+	for _, s := range scopes {
+		n.Groups = append(n.Groups, []string{s})
+	}
+	return n
+}
+
+// allowed says whether the agent's access reaches need now, for this call.
+func (v *Vault) allowed(row AccessRow, p *provider.Provider, need provider.Need, call string) bool {
+	if row.Expires <= v.now() {
+		return false
+	}
+	if row.Once != "" && row.Once != onceOpen && row.Once != call {
+		return false
+	}
+	return len(p.Missing(provider.ParseScopes(row.Scopes), need)) == 0
+}

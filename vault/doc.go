@@ -1,0 +1,26 @@
+// Package vault decides whose token goes where, and keeps it sealed.
+//
+// A grant lives in one row: tokens, granted scopes, state and a generation that
+// counts stored token sets. Everything that leaves the vault goes through one
+// function:
+//
+//	Exchange: pick account → destination → state → granted scopes → access of the agent
+//	          → fresh? else refresh → audit entry committed → token
+//
+// Where it stops, it answers a *ConsentError that says what is lacking. A caller
+// turns that into a Ticket (OpenTicket), a person answers it in a browser (Allow,
+// Finish, Decline), and the exchange goes through. Tickets are all that the
+// pages and the MCP server share.
+//
+// Invariants:
+//   - a refresh token is spent by one process at a time, after a durable intent,
+//     and its successor is stored before the new access token is used;
+//   - a sealed value opens only in its own row, column, generation and for its own
+//     destination: the vault never sends a token where it was not granted for;
+//   - a change and its audit entry are one transaction; a release has its entry
+//     committed before the token leaves. No entry, no release;
+//   - nothing here prints, logs or returns a token in an error.
+//
+// The package knows nothing of HTTP servers or MCP, and must not import sqlstore,
+// consent, mcp or tools: storage arrives as a Store, vendors as provider.Connections.
+package vault

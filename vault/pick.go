@@ -1,0 +1,201 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/grantry/grantry/vault/provider"
+)
+
+// picked is the account that serves a request, with all that releasing it takes.
+type picked struct {
+	row    GrantRow
+	label  string
+	need   provider.Need
+	conn   *provider.Connection
+	access AccessRow
+	tokens tokens
+}
+
+// way is one connection that could serve one of the needs.
+type way struct {
+	conn *provider.Connection
+	need provider.Need
+}
+
+// pick finds the account and proves, in the order of the package comment, that
+// this agent may use it for this need. Its errors are *ConsentError.
+func (v *Vault) pick(ctx context.Context, r Request) (p picked, err error) {
+	ways := v.ways(r.Needs)
+	if len(ways) == 0 {
+		return p, &ConsentError{Reason: ConnMisconfigured}
+	}
+	err = v.store.View(ctx, func(tx Tx) error {
+		p = picked{}
+		a, w, err := v.choose(tx, r, ways)
+		if err != nil {
+			return err
+		}
+		p = picked{row: a.row, label: a.profile.label(), need: w.need, conn: w.conn}
+		return v.prove(tx, r, &p)
+	})
+	if e := (*ConsentError)(nil); err != nil && !errors.As(err, &e) {
+		err = &ConsentError{Reason: VaultDegraded, Err: err}
+	}
+	return p, err
+}
+
+// ways are the connections that could serve, in the order of needs, then by name.
+func (v *Vault) ways(needs []provider.Need) (out []way) {
+	for _, n := range needs {
+		for _, name := range v.Connections() {
+			c := v.conns[name]
+			if n.Connection == name || n.Connection == "" && n.Provider == c.Provider().Name {
+				out = append(out, way{conn: c, need: n})
+			}
+		}
+	}
+	return out
+}
+
+func wayOf(ways []way, connection string) (way, bool) {
+	i := slices.IndexFunc(ways, func(w way) bool { return w.conn.Name() == connection })
+	if i < 0 {
+		return way{}, false
+	}
+	return ways[i], true
+}
+
+// choose picks the account: the named one, else the only one, else the default
+// one. Several and none marked is an error with their labels, never a guess.
+func (v *Vault) choose(tx Tx, r Request, ways []way) (account, way, error) {
+	all, err := v.accounts(tx, v.Pseudonym(r.Caller))
+	if err != nil {
+		return account{}, way{}, err
+	}
+	all = slices.DeleteFunc(all, func(a account) bool { _, ok := wayOf(ways, a.row.Connection); return !ok })
+	if r.Account != "" {
+		return named(all, ways, r.Account)
+	}
+	candidates := all
+	if live := active(all); len(live) > 0 {
+		candidates = live
+	}
+	if marked := slices.DeleteFunc(slices.Clone(candidates), func(a account) bool { return !a.row.IsDefault }); len(marked) == 1 {
+		candidates = marked
+	}
+	switch {
+	case len(candidates) == 0:
+		return account{}, way{}, &ConsentError{Reason: NotConnected, Options: newOptions(ways)}
+	case len(candidates) > 1 && candidates[0].row.State == string(GrantActive):
+		return account{}, way{}, &ConsentError{Reason: AccountAmbiguous, Labels: labels(candidates)}
+	case len(candidates) > 1: // all of them are over: the one used last stands for them
+		slices.SortStableFunc(candidates, func(a, b account) int { return int(b.row.Updated - a.row.Updated) })
+	}
+	w, _ := wayOf(ways, candidates[0].row.Connection)
+	return candidates[0], w, nil
+}
+
+func active(all []account) []account {
+	return slices.DeleteFunc(slices.Clone(all), func(a account) bool { return a.row.State != string(GrantActive) })
+}
+
+func named(all []account, ways []way, ref string) (account, way, error) {
+	var found []account
+	for _, a := range all {
+		if a.row.ID == ref || strings.EqualFold(a.profile.label(), ref) {
+			found = append(found, a)
+		}
+	}
+	if live := active(found); len(live) > 0 {
+		found = live
+	}
+	switch len(found) {
+	case 0:
+		return account{}, way{}, &ConsentError{Reason: AccountUnknown, Labels: labels(all)}
+	case 1:
+		w, _ := wayOf(ways, found[0].row.Connection)
+		return found[0], w, nil
+	}
+	return account{}, way{}, &ConsentError{Reason: AccountAmbiguous, Labels: labels(found)}
+}
+
+// labels tell accounts apart: the label, and where two would read the same, the id behind it.
+func labels(all []account) []string {
+	seen := map[string]int{}
+	for _, a := range all {
+		seen[strings.ToLower(a.profile.label())]++
+	}
+	out := make([]string, len(all))
+	for i, a := range all {
+		if out[i] = a.profile.label(); seen[strings.ToLower(out[i])] > 1 {
+			out[i] = fmt.Sprintf("%s (%s, %s)", a.row.ID, out[i], a.row.Connection)
+		}
+	}
+	return out
+}
+
+func newOptions(ways []way) []Option {
+	out := make([]Option, len(ways))
+	for i, w := range ways {
+		out[i] = Option{Connection: w.conn.Name(), Scopes: w.need.Ask(), Missing: w.need.Ask(), VendorNeeded: true}
+	}
+	return out
+}
+
+// prove checks destination, state, granted scopes and access, and opens the tokens.
+func (v *Vault) prove(tx Tx, r Request, p *picked) error {
+	granted := provider.ParseScopes(p.row.Scopes)
+	if !bound(p.row, p.conn) {
+		return v.lacks(ConnChanged, *p, nil)
+	}
+	if reason := stateReason(GrantState(p.row.State)); reason != "" {
+		return v.lacks(reason, *p, nil)
+	}
+	if missing := p.conn.Provider().Missing(granted, p.need); len(missing) > 0 {
+		return v.lacks(UnderScoped, *p, missing)
+	}
+	var err error
+	p.access, err = tx.Access().Get(p.row.User, v.agentKey(r.Agent), p.row.ID)
+	if errors.Is(err, ErrNotFound) || err == nil && !v.allowed(p.access, p.conn.Provider(), p.need, r.Call) {
+		return v.lacks(AgentNotAllowed, *p, nil)
+	}
+	if err != nil {
+		return err
+	}
+	if p.tokens, err = v.openTokens(tx, p.row); err != nil {
+		v.log.Error("a grant does not open", "grant", p.row.ID, "error", err)
+		return v.lacks(AccountChanged, *p, nil)
+	}
+	return nil
+}
+
+func stateReason(s GrantState) Reason {
+	switch s {
+	case GrantActive:
+		return ""
+	case GrantRevoked:
+		return Revoked
+	case GrantExpired:
+		return Expired
+	case GrantNoRefresh:
+		return NoRefreshToken
+	default:
+		return AccountChanged
+	}
+}
+
+// lacks is the ConsentError about a picked account.
+func (v *Vault) lacks(reason Reason, p picked, missing []string) *ConsentError {
+	o := Option{
+		Connection: p.row.Connection, Grant: p.row.ID, Missing: missing, Scopes: p.need.Ask(),
+		VendorNeeded: reason != AgentNotAllowed,
+	}
+	if o.VendorNeeded && missing == nil {
+		o.Missing = p.need.Ask()
+	}
+	return &ConsentError{Reason: reason, Account: p.label, Options: []Option{o}}
+}

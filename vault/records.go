@@ -1,0 +1,133 @@
+package vault
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"github.com/grantry/grantry/vault/seal"
+)
+
+// Records seal everything short-lived: tickets, flows, browser sessions, used
+// ids. A record is found by its kind and the hash of a handle that only its
+// holder has, and sealed under its owner's data key, so that it is shredded
+// with them; without an owner, under the vault's own.
+type Records struct{ v *Vault }
+
+// Records answers the vault's records for other packages; kinds are theirs to name ("session", "signin").
+func (v *Vault) Records() *Records { return &Records{v: v} }
+
+// Put stores value under handle for ttl, replacing what was there.
+func (r *Records) Put(ctx context.Context, kind, handle string, owner Caller, value []byte, ttl time.Duration) error {
+	return r.v.store.Update(ctx, func(tx Tx) error {
+		user := ""
+		if !owner.IsZero() {
+			var err error
+			if user, _, err = r.v.ensureUser(tx, owner); err != nil {
+				return err
+			}
+		}
+		return r.v.putRecord(tx, kind, handle, user, value, r.v.now()+ttl.Milliseconds())
+	})
+}
+
+// Get answers a value that has not expired, or ErrNotFound.
+func (r *Records) Get(ctx context.Context, kind, handle string) (value []byte, err error) {
+	err = r.v.store.View(ctx, func(tx Tx) error {
+		_, value, err = r.v.getRecord(tx, kind, handle)
+		return err
+	})
+	return value, err
+}
+
+// Take answers a value and removes it: once, however many ask, also after a restart (R63).
+func (r *Records) Take(ctx context.Context, kind, handle string) (value []byte, err error) {
+	err = r.v.store.Update(ctx, func(tx Tx) error {
+		value, err = r.v.takeRecord(tx, kind, handle)
+		return err
+	})
+	return value, err
+}
+
+// Delete removes a value; it is no error when there is none.
+func (r *Records) Delete(ctx context.Context, kind, handle string) error {
+	_, err := r.Take(ctx, kind, handle)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// Sweep removes expired records, some at a time, and says how many went.
+func (v *Vault) Sweep(ctx context.Context) (n int, err error) {
+	err = v.store.Update(ctx, func(tx Tx) error {
+		n, err = tx.Records().Sweep(v.now(), 1000)
+		return err
+	})
+	return n, err
+}
+
+func handleHash(handle string) []byte {
+	sum := sha256.Sum256([]byte(handle))
+	return sum[:]
+}
+
+func (v *Vault) putRecord(tx Tx, kind, handle, user string, value []byte, expires int64) error {
+	rec := Record{Kind: kind, Hash: handleHash(handle), Owner: user, Version: 1, Expires: expires}
+	switch old, err := tx.Records().Get(kind, rec.Hash, v.now()); {
+	case err == nil:
+		rec.Version = old.Version + 1
+	case !errors.Is(err, ErrNotFound):
+		return err
+	}
+	dek, err := v.ownerDEK(tx, user)
+	if err != nil {
+		return err
+	}
+	if rec.Value, err = dek.Seal(v.recordPlace(rec), value); err != nil {
+		return err
+	}
+	return tx.Records().Put(rec, v.now())
+}
+
+func (v *Vault) getRecord(tx Tx, kind, handle string) (Record, []byte, error) {
+	rec, err := tx.Records().Get(kind, handleHash(handle), v.now())
+	if err != nil {
+		return Record{}, nil, err
+	}
+	value, err := v.openRecord(tx, rec)
+	return rec, value, err
+}
+
+func (v *Vault) takeRecord(tx Tx, kind, handle string) ([]byte, error) {
+	rec, err := tx.Records().Take(kind, handleHash(handle), v.now())
+	if err != nil {
+		return nil, err
+	}
+	return v.openRecord(tx, rec)
+}
+
+func (v *Vault) openRecord(tx Tx, rec Record) ([]byte, error) {
+	id, err := seal.BlobDEK(rec.Value)
+	if err != nil {
+		return nil, err
+	}
+	dek, err := v.dataKeyByID(tx, rec.Owner, id[:])
+	if err != nil {
+		return nil, err
+	}
+	return dek.Open(v.recordPlace(rec), rec.Value)
+}
+
+func (v *Vault) ownerDEK(tx Tx, user string) (*seal.DEK, error) {
+	if user == "" {
+		return v.root, nil
+	}
+	return v.userDEK(tx, user)
+}
+
+func (v *Vault) recordPlace(r Record) seal.Place {
+	return seal.Place{Tenant: v.id, Subject: r.Owner, Table: "records", Column: r.Kind, Row: hex.EncodeToString(r.Hash), Generation: uint64(r.Version)}
+}

@@ -1,0 +1,227 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Errors that every Store answers with, wrapped or bare.
+var (
+	// ErrNotFound says that no row has this key.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict says that a compare-and-swap met another generation or version, or that an insert met an existing row.
+	ErrConflict = errors.New("conflict")
+)
+
+// Store keeps the vault's rows. They arrive sealed: a Store sees ids, keyed
+// hashes, times and ciphertext, never a token, a name or an address.
+//
+// View runs fn on one consistent snapshot. Update runs fn in one write
+// transaction that is durable (synced) when Update answers nil, and leaves
+// nothing when fn or the commit fails. Once begun, an Update no longer heeds
+// ctx: a caller that goes away must not roll back a rotated token (R24, G3).
+// fn may run again after a conflict with another process, so it must not have
+// effects outside of tx. All times are Unix milliseconds, 0 for "none".
+type Store interface {
+	View(ctx context.Context, fn func(tx Tx) error) error
+	Update(ctx context.Context, fn func(tx Tx) error) error
+	// Check proves that the store can take a synced write now (readiness, and before a refresh token is spent).
+	Check(ctx context.Context) error
+	// Close waits for transactions in flight.
+	Close() error
+}
+
+// Tx is a transaction's view of the tables. It is not safe for concurrent use and ends with its function.
+type Tx interface {
+	Users() UserRows
+	Grants() GrantRows
+	Access() AccessRows
+	Records() RecordRows
+	Audit() AuditRows
+}
+
+// UserRow is a person, and with them the data keys that seal everything of
+// theirs. The row with Key "" belongs to the vault itself: it holds the root key.
+type UserRow struct {
+	Key       string // keyed hash of issuer and subject, hex
+	DEK       []byte // id of the data key in use, 16 bytes
+	ProfileCT []byte // sealed Profile
+	Created   int64
+}
+
+// KeyRow is one wrapped data key.
+type KeyRow struct {
+	ID      []byte // 16 bytes
+	User    string // UserRow.Key
+	Wrapped []byte // seal's wrapped form, 70 bytes
+	Created int64
+}
+
+// UserRows are the users, their wrapped data keys and the vault's own settings.
+type UserRows interface {
+	// Get answers the user, or ErrNotFound.
+	Get(key string) (UserRow, error)
+	// Put inserts a user with their first data key; ErrConflict when they exist.
+	Put(u UserRow, k KeyRow) error
+	// DataKey answers a wrapped data key by its id, or ErrNotFound.
+	DataKey(id []byte) (KeyRow, error)
+	// Setting answers a value of the vault itself (instance id, active key id), or ErrNotFound.
+	Setting(name string) ([]byte, error)
+	// SetSetting inserts or replaces one.
+	SetSetting(name string, value []byte) error
+}
+
+// GrantRow is one account with its grant (facts: one row per account, one
+// generation per stored token set). Columns that end in CT are sealed for
+// exactly this row, column, Gen, connection and destination.
+type GrantRow struct {
+	ID          string // random, 26 characters
+	User        string // UserRow.Key
+	Connection  string // name in the config
+	Destination []byte // digest of where its tokens may go (provider.Connection.Destination)
+	AccountKey  string // keyed hash of connection and the vendor's account id, hex; unique per user and connection
+	State       string // GrantState
+	Gen         int64  // +1 with every stored token set
+	Scopes      string // granted, as stored: space separated, sorted
+	IsDefault   bool
+	GrantedBy   string // agent id whose ticket led to the grant, or "person"
+
+	ProfileCT []byte // sealed Profile of the account at the vendor; sealed at generation 0
+	AccessCT  []byte // sealed token set of Gen
+	AccessExp int64  // 0 = the vendor names no end
+	RefreshCT []byte // sealed refresh token of Gen; nil = none
+	RefreshFP []byte // keyed hash of the refresh token
+	AltCT     []byte // the refresh token before, sealed for column "alt"
+	AltUntil  int64
+
+	LeaseOwner   string // instance id of the process that refreshes; "" = free
+	LeaseSeq     int64
+	LeaseUntil   int64
+	AttemptAt    int64
+	AttemptPhase string // "" or "sent"
+	NextTry      int64
+	FailCount    int64
+	LastError    string // our code, never the vendor's text
+	AuditGap     bool   // a change was stored without its entry: releases stay blocked until it is written
+	Unverified   bool   // stored, identity not yet checked
+
+	Created, Updated, Refreshed, Used int64
+}
+
+// GrantRows are the accounts.
+type GrantRows interface {
+	// Get answers a grant by its id, or ErrNotFound.
+	Get(id string) (GrantRow, error)
+	// List answers a user's grants ("" = everybody's), oldest first.
+	List(user string) ([]GrantRow, error)
+	// Insert adds a grant; ErrConflict when the user has this account already.
+	Insert(g GrantRow) error
+	// Swap replaces the row of g.ID if its generation is still gen; ErrConflict when it moved. It never touches the lease columns.
+	Swap(g GrantRow, gen int64) error
+	// Lease changes only the columns of Lease, if generation and LeaseSeq are still those given; ErrConflict when they moved.
+	Lease(id string, gen, seq int64, l Lease) error
+}
+
+// Lease is the part of a grant that a refresh claims before it spends (the durable intent) and frees afterwards.
+type Lease struct {
+	Owner     string
+	Seq       int64
+	Until     int64
+	AttemptAt int64
+	Phase     string
+	NextTry   int64
+	FailCount int64
+	LastError string
+}
+
+// AccessRow is the permission for one agent to use one account.
+type AccessRow struct {
+	ID      string
+	User    string // UserRow.Key
+	Agent   string // Agent.Key: keyed hash of issuer and id, hex
+	Grant   string // GrantRow.ID
+	Scopes  string // up to these, space separated, sorted
+	Expires int64
+	// Once is "" for lasting access, "open" for one call not yet made, else the id of the call that used it.
+	Once    string
+	AgentCT []byte // sealed Agent
+	Created int64
+	Used    int64
+}
+
+// AccessRows are the permissions of agents.
+type AccessRows interface {
+	// Get answers the access of an agent to a grant, or ErrNotFound.
+	Get(user, agent, grant string) (AccessRow, error)
+	// List answers a user's rows.
+	List(user string) ([]AccessRow, error)
+	// Put inserts or replaces the row of (User, Agent, Grant).
+	Put(a AccessRow) error
+	// Touch sets Used and Once, if Once still is from; ErrConflict otherwise.
+	Touch(id string, from, once string, used int64) error
+	// Delete removes one; ErrNotFound when it is not there.
+	Delete(user, id string) error
+}
+
+// Record is something short-lived: a ticket, a flow's state, a browser
+// session, a used id. Its handle is known to its holder only; the store has the hash.
+type Record struct {
+	Kind    string
+	Hash    []byte // SHA-256 of the handle
+	Owner   string // UserRow.Key, or "" when nobody owns it yet
+	Value   []byte // sealed for kind, hash and Version
+	Version int64  // +1 with every Put
+	Expires int64  // Get and List leave out what has expired
+}
+
+// RecordRows keep everything short-lived.
+type RecordRows interface {
+	// Get answers a record that has not expired at now, or ErrNotFound.
+	Get(kind string, hash []byte, now int64) (Record, error)
+	// List answers an owner's records of one kind that have not expired at now, oldest expiry first.
+	List(kind, owner string, now int64) ([]Record, error)
+	// Put stores r: with Version 1 as a new record (an expired one of that key is replaced), else over version Version-1. ErrConflict otherwise.
+	Put(r Record, now int64) error
+	// Take answers a record and removes it: of takers at the same time one has it, the others ErrNotFound.
+	Take(kind string, hash []byte, now int64) (Record, error)
+	// Sweep removes what expired before now, at most limit rows, and says how many it removed.
+	Sweep(now int64, limit int) (int, error)
+}
+
+// AuditRow is one link of a chain: MAC = HMAC(previous MAC ‖ canonical entry).
+type AuditRow struct {
+	Stream string // one per SQLite file
+	Seq    int64  // gapless from 1
+	Time   int64
+	User   string // UserRow.Key, a keyed pseudonym
+	Kind   string
+	Body   []byte // the canonical entry, personal fields sealed
+	MAC    []byte // 32 bytes
+}
+
+// AuditRows are the log. There is no way to change or remove a row.
+type AuditRows interface {
+	// Head answers the last sequence number of a stream and its MAC; 0 and nil for an empty one.
+	Head(stream string) (int64, []byte, error)
+	// Append adds rows that continue the head; ErrConflict when they do not.
+	Append(rows []AuditRow) error
+	// Read answers rows from seq on, at most limit.
+	Read(stream string, seq int64, limit int) ([]AuditRow, error)
+}
+
+// Millis is t in Unix milliseconds, 0 for the zero time.
+func Millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// FromMillis is the opposite of Millis.
+func FromMillis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

@@ -1,0 +1,336 @@
+package vault
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/grantry/grantry/vault/provider"
+)
+
+const (
+	recTicket  = "ticket"
+	recPointer = "ticket.open" // (caller, agent, options) → id of the open ticket
+	recBackOff = "backoff"
+
+	ticketKept = 7 * 24 * time.Hour // after its expiry, so that the page can say so
+	awaitPoll  = 200 * time.Millisecond
+)
+
+// Handle is a ticket's link part: HMAC(ticket key, row id), so that the same
+// link can be given again while the store has only its hash. 32 characters.
+func (v *Vault) Handle(t Ticket) string { return v.handleOf(t.ID) }
+
+func (v *Vault) handleOf(id string) string {
+	m := hmac.New(sha256.New, v.keys.ticket)
+	m.Write([]byte(id))
+	return base64.RawURLEncoding.EncodeToString(m.Sum(nil)[:24])
+}
+
+// OpenTicket answers the ticket for what an exchange lacked: the open one of the
+// same caller, agent and options when there is one, else a fresh one. It
+// answers *BackOffError when the person declined lately, and *LimitError.
+func (v *Vault) OpenTicket(ctx context.Context, r TicketRequest) (t Ticket, fresh bool, err error) {
+	if r.Need == nil || !r.Need.Reason.Mendable() || len(r.Need.Options) == 0 {
+		return t, false, fmt.Errorf("opening ticket: nothing that a person can mend")
+	}
+	err = v.store.Update(ctx, func(tx Tx) error {
+		user, _, err := v.ensureUser(tx, r.Owner.Caller)
+		if err != nil {
+			return err
+		}
+		pointer := v.pointer(user, r)
+		if t, err = v.pointed(tx, pointer); err == nil && !t.Over() {
+			fresh = false
+			return nil
+		}
+		if err := v.mayAsk(tx, user, r); err != nil {
+			return err
+		}
+		t, fresh, err = v.newTicket(r), true, nil
+		if t.ID, err = v.newID("t_"); err != nil {
+			return err
+		}
+		if err := v.putTicket(tx, user, &t); err != nil {
+			return err
+		}
+		if err := v.putRecord(tx, recPointer, pointer, user, []byte(t.ID), Millis(t.Expires)); err != nil {
+			return err
+		}
+		return v.append(tx, v.ticketEntry("ticket.opened", t))
+	})
+	return t, fresh, err
+}
+
+func (v *Vault) newTicket(r TicketRequest) Ticket {
+	kind := KindAccess
+	for _, o := range r.Need.Options {
+		if o.VendorNeeded {
+			kind = KindConnect
+		}
+	}
+	now := v.cfg.Now().UTC()
+	return Ticket{
+		Kind: kind, Owner: r.Owner, Agent: r.Agent, Tool: r.Tool, Reason: r.Need.Reason, Options: r.Need.Options,
+		State: TicketOpen, Created: now, Expires: now.Add(v.cfg.TicketTTL),
+	}
+}
+
+// pointer names what an open ticket is for.
+func (v *Vault) pointer(user string, r TicketRequest) string {
+	parts := []string{user, v.agentKey(r.Agent)}
+	for _, o := range r.Need.Options {
+		parts = append(parts, o.Connection, o.Grant, provider.FormatScopes(o.Scopes), provider.FormatScopes(o.Missing))
+	}
+	return v.index("pointer", parts...)
+}
+
+func (v *Vault) pointed(tx Tx, pointer string) (Ticket, error) {
+	_, id, err := v.getRecord(tx, recPointer, pointer)
+	if err != nil {
+		return Ticket{}, err
+	}
+	return v.ticket(tx, v.handleOf(string(id)))
+}
+
+// mayAsk holds the back-off after a decline, and the limits.
+func (v *Vault) mayAsk(tx Tx, user string, r TicketRequest) error {
+	if r.Agent == (Agent{}) {
+		return nil // the person's own way: nothing touches it
+	}
+	name := r.Need.Options[0].Connection
+	if b, err := v.backOff(tx, user, r.Agent, name); err != nil {
+		return err
+	} else if len(r.Need.Options) == 1 && b.Until > v.now() {
+		return &BackOffError{Connection: name, Until: FromMillis(b.Until)}
+	}
+	recs, err := tx.Records().List(recTicket, user, v.now())
+	if err != nil {
+		return err
+	}
+	open, hour := 0, 0
+	for _, rec := range recs {
+		t, err := v.decodeTicket(tx, rec)
+		if err != nil || v.agentKey(t.Agent) != v.agentKey(r.Agent) {
+			continue
+		}
+		if !t.Over() {
+			open++
+		}
+		if v.cfg.Now().Sub(t.Created) < time.Hour {
+			hour++
+		}
+	}
+	return v.withinLimits(open, hour)
+}
+
+func (v *Vault) withinLimits(open, hour int) error {
+	l := v.cfg.Limits
+	if l.OpenTickets > 0 && open >= l.OpenTickets {
+		return &LimitError{What: "open_tickets", Max: l.OpenTickets}
+	}
+	if l.TicketsPerHour > 0 && hour >= l.TicketsPerHour {
+		return &LimitError{What: "tickets_per_hour", Max: l.TicketsPerHour, Until: v.cfg.Now().Add(time.Hour)}
+	}
+	return nil
+}
+
+// Ticket answers a ticket by the handle in its link, or ErrNotFound. Looking changes nothing.
+func (v *Vault) Ticket(ctx context.Context, handle string) (t Ticket, err error) {
+	err = v.store.View(ctx, func(tx Tx) error { t, err = v.ticket(tx, handle); return err })
+	return t, err
+}
+
+// TicketByID answers a ticket of its owner by row id; another person's is ErrNotFound like an unknown one.
+func (v *Vault) TicketByID(ctx context.Context, owner Caller, id string) (Ticket, error) {
+	t, err := v.Ticket(ctx, v.handleOf(id))
+	if err == nil && t.Owner.Caller != owner {
+		return Ticket{}, ErrNotFound
+	}
+	return t, err
+}
+
+// Tickets are what waits for this person, oldest first.
+func (v *Vault) Tickets(ctx context.Context, owner Caller) (out []Ticket, err error) {
+	err = v.store.View(ctx, func(tx Tx) error {
+		out = nil
+		recs, err := tx.Records().List(recTicket, v.Pseudonym(owner), v.now())
+		for _, rec := range recs {
+			if t, err := v.decodeTicket(tx, rec); err == nil && !t.Over() {
+				out = append(out, t)
+			}
+		}
+		return err
+	})
+	return out, err
+}
+
+// AwaitTicket answers a ticket when it is over. When ctx ends first it answers the ticket as it is, with ctx's error.
+func (v *Vault) AwaitTicket(ctx context.Context, owner Caller, id string) (Ticket, error) {
+	for {
+		rung := v.bell.wait()
+		t, err := v.TicketByID(context.WithoutCancel(ctx), owner, id)
+		if err != nil || t.Over() {
+			return t, err
+		}
+		select {
+		case <-rung:
+		case <-time.After(awaitPoll):
+		case <-ctx.Done():
+			return t, ctx.Err()
+		}
+	}
+}
+
+func (v *Vault) ticket(tx Tx, handle string) (Ticket, error) {
+	rec, err := tx.Records().Get(recTicket, handleHash(handle), v.now())
+	if err != nil {
+		return Ticket{}, err
+	}
+	return v.decodeTicket(tx, rec)
+}
+
+// decodeTicket opens a ticket as it stands now: an unanswered one past its time is expired.
+func (v *Vault) decodeTicket(tx Tx, rec Record) (t Ticket, err error) {
+	plain, err := v.openRecord(tx, rec)
+	if err != nil {
+		return t, err
+	}
+	if err := json.Unmarshal(plain, &t); err != nil {
+		return t, fmt.Errorf("decoding ticket: %w", err)
+	}
+	t.Version = rec.Version
+	now := v.cfg.Now()
+	if !t.Over() && now.After(t.Expires) && (t.State == TicketOpen || now.After(t.Started.Add(flowTTL))) {
+		t.State = TicketExpired
+	}
+	return t, nil
+}
+
+func (v *Vault) putTicket(tx Tx, user string, t *Ticket) error {
+	plain, err := json.Marshal(t)
+	if err != nil {
+		return fmt.Errorf("encoding ticket: %w", err)
+	}
+	return v.putRecord(tx, recTicket, v.handleOf(t.ID), user, plain, Millis(t.Expires.Add(ticketKept)))
+}
+
+// answerable answers a ticket that this person may still answer.
+func (v *Vault) answerable(tx Tx, handle string, p Person) (Ticket, error) {
+	t, err := v.ticket(tx, handle)
+	switch {
+	case err != nil:
+		return t, err
+	case t.Owner.Caller != p.Caller:
+		return Ticket{}, ErrForeign
+	case t.Over():
+		return t, ErrGone
+	}
+	return t, nil
+}
+
+// Decline ends a ticket by its owner's word. The agent is not answered with a link for a while (R14).
+func (v *Vault) Decline(ctx context.Context, handle string, p Person) (t Ticket, err error) {
+	err = v.store.Update(ctx, func(tx Tx) error {
+		if t, err = v.answerable(tx, handle, p); err != nil {
+			return err
+		}
+		return v.declined(tx, &t)
+	})
+	v.bell.ring()
+	return t, err
+}
+
+func (v *Vault) declined(tx Tx, t *Ticket) error {
+	t.State = TicketDeclined
+	user := v.Pseudonym(t.Owner.Caller)
+	if err := v.putTicket(tx, user, t); err != nil {
+		return err
+	}
+	for _, o := range t.Options {
+		if err := v.putBackOff(tx, user, t.Agent, o.Connection, false); err != nil {
+			return err
+		}
+	}
+	return v.append(tx, v.ticketEntry("ticket.declined", *t))
+}
+
+// AskAgain answers a new ticket for an expired one, to its owner only.
+func (v *Vault) AskAgain(ctx context.Context, handle string, p Person) (Ticket, error) {
+	old, err := v.Ticket(ctx, handle)
+	switch {
+	case err != nil:
+		return Ticket{}, err
+	case old.Owner.Caller != p.Caller:
+		return Ticket{}, ErrForeign
+	case old.State != TicketExpired:
+		return Ticket{}, ErrGone
+	}
+	need := &ConsentError{Reason: old.Reason, Options: old.Options}
+	t, _, err := v.OpenTicket(ctx, TicketRequest{Owner: old.Owner, Agent: old.Agent, Tool: old.Tool, Need: need})
+	return t, err
+}
+
+func (v *Vault) ticketEntry(kind string, t Ticket) Entry {
+	e := Entry{Kind: kind, Caller: t.Owner.Caller, Agent: t.Agent, Tool: t.Tool, Reason: string(t.Reason), Account: t.Grant}
+	if len(t.Options) > 0 {
+		e.Connection, e.Scopes = t.Options[0].Connection, t.Options[0].Scopes
+	}
+	return e
+}
+
+// backOffState is how long no new dialog is shown, and how long the next time.
+type backOffState struct {
+	Until int64 `json:"until"`
+	Step  int64 `json:"step"` // milliseconds
+}
+
+// BackOff notes that the person declined in the client's dialog (2 minutes,
+// doubling to 30), or only closed it (30 seconds).
+func (v *Vault) BackOff(ctx context.Context, c Caller, a Agent, connection string, closed bool) error {
+	return v.store.Update(ctx, func(tx Tx) error {
+		user, _, err := v.ensureUser(tx, c)
+		if err != nil {
+			return err
+		}
+		return v.putBackOff(tx, user, a, connection, closed)
+	})
+}
+
+func (v *Vault) backOffHandle(user string, a Agent, connection string) string {
+	return v.index("backoff", user, v.agentKey(a), connection)
+}
+
+func (v *Vault) backOff(tx Tx, user string, a Agent, connection string) (b backOffState, err error) {
+	_, plain, err := v.getRecord(tx, recBackOff, v.backOffHandle(user, a, connection))
+	if errors.Is(err, ErrNotFound) {
+		return b, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(plain, &b)
+	}
+	return b, err
+}
+
+func (v *Vault) putBackOff(tx Tx, user string, a Agent, connection string, closed bool) error {
+	b, err := v.backOff(tx, user, a, connection)
+	if err != nil {
+		return err
+	}
+	if closed {
+		b.Until = max(b.Until, v.now()+(30*time.Second).Milliseconds())
+	} else {
+		b.Step = min(max(2*b.Step, (2*time.Minute).Milliseconds()), (30 * time.Minute).Milliseconds())
+		b.Until = v.now() + b.Step
+	}
+	plain, err := json.Marshal(b)
+	if err != nil {
+		return err
+	}
+	return v.putRecord(tx, recBackOff, v.backOffHandle(user, a, connection), user, plain, b.Until+time.Hour.Milliseconds())
+}

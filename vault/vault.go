@@ -1,0 +1,149 @@
+package vault
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/grantry/grantry/vault/provider"
+	"github.com/grantry/grantry/vault/seal"
+)
+
+// Config is what a vault is made of.
+type Config struct {
+	Store       Store
+	Keys        []seal.Key // all that the source yields; the vault records which one is active
+	Connections []*provider.Connection
+	Instance    string           // this process: unique among those that share the store
+	Now         func() time.Time // nil = time.Now
+	Rand        io.Reader        // nil = crypto/rand
+	Logger      *slog.Logger     // nil = none
+	AccessTTL   time.Duration    // of an agent's access; 0 = 720h
+	TicketTTL   time.Duration    // how long a ticket may be opened; 0 = 24h (serve); stdio has 15m
+	Limits      Limits
+	// OwnerDead says whether the process of that instance id is provably gone, so that its lease can be taken over at once; nil = never.
+	OwnerDead func(instance string) bool
+}
+
+// Limits bound what one caller and agent can ask of a person; 0 = no limit.
+type Limits struct {
+	OpenTickets    int
+	TicketsPerHour int
+}
+
+// Vault holds the grants of all users. It is safe for concurrent use.
+type Vault struct {
+	cfg   Config
+	store Store
+	conns map[string]*provider.Connection
+	log   *slog.Logger
+	id    string
+	tree  *seal.Tree
+	root  *seal.DEK
+	keys  derivedKeys
+	deks  sync.Map // seal.DEKID → *seal.DEK
+
+	journal   journal
+	refreshes singleflight.Group
+	inFlight  sync.WaitGroup
+	forced    forcedLimits
+	bell      bell
+}
+
+// derivedKeys come from the root key, so that they outlive a rotation of the KEK.
+type derivedKeys struct{ index, ticket, audit []byte }
+
+// Open makes a vault over a store: on a new one it draws the vault's id and
+// root key, on an existing one it proves that Keys opens it. The errors are
+// *seal.UnknownKeyError for a wrong or missing key, seal.ErrOpen for a root key
+// that was changed. It starts nothing.
+func Open(ctx context.Context, cfg Config) (*Vault, error) {
+	if len(cfg.Keys) == 0 || cfg.Store == nil || cfg.Instance == "" {
+		return nil, errors.New("opening vault: store, keys and instance are required")
+	}
+	v := &Vault{cfg: withDefaults(cfg), store: cfg.Store, conns: map[string]*provider.Connection{}}
+	v.log = v.cfg.Logger
+	for _, c := range cfg.Connections {
+		v.conns[c.Name()] = c
+	}
+	v.journal = newJournal()
+	v.bell = newBell()
+	if err := v.unlock(ctx); err != nil {
+		return nil, fmt.Errorf("opening vault: %w", err)
+	}
+	return v, nil
+}
+
+func withDefaults(cfg Config) Config {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.AccessTTL == 0 {
+		cfg.AccessTTL = 720 * time.Hour
+	}
+	if cfg.TicketTTL == 0 {
+		cfg.TicketTTL = 24 * time.Hour
+	}
+	if cfg.OwnerDead == nil {
+		cfg.OwnerDead = func(string) bool { return false }
+	}
+	return cfg
+}
+
+// Close waits for refreshes in flight to commit. The store stays open: it belongs to who made it.
+func (v *Vault) Close() error {
+	v.inFlight.Wait()
+	return nil
+}
+
+// ID is the vault's own id, drawn when it was made.
+func (v *Vault) ID() string { return v.id }
+
+// Connections are the names of the configured connections, sorted.
+func (v *Vault) Connections() []string { return slices.Sorted(maps.Keys(v.conns)) }
+
+// Connection answers a configured connection.
+func (v *Vault) Connection(name string) (*provider.Connection, bool) {
+	c, ok := v.conns[name]
+	return c, ok
+}
+
+// Ready says whether the store can take a synced write now.
+func (v *Vault) Ready(ctx context.Context) error { return v.store.Check(ctx) }
+
+func (v *Vault) now() int64 { return Millis(v.cfg.Now()) }
+
+// newID draws a row id: a prefix that says of what, and 80 random bits.
+func (v *Vault) newID(prefix string) (string, error) {
+	b := make([]byte, 10)
+	if _, err := io.ReadFull(v.cfg.Rand, b); err != nil {
+		return "", fmt.Errorf("drawing an id: %w", err)
+	}
+	return prefix + hex.EncodeToString(b), nil
+}
+
+// random draws n bytes as base64url: a handle, a state, a verifier.
+func (v *Vault) random(n int) (string, error) {
+	b := make([]byte, n)
+	if _, err := io.ReadFull(v.cfg.Rand, b); err != nil {
+		return "", fmt.Errorf("drawing random bytes: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(b), nil
+}
