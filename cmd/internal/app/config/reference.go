@@ -1,6 +1,8 @@
 package config
 
 import (
+	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 )
@@ -26,8 +28,8 @@ func (s SecretRef) IsZero() bool { return s.scheme == "" }
 // String is "env:NAME", "file:PATH", "exec:…", or "" for none.
 func (s SecretRef) String() string { return shownReference(s.scheme, s.target) }
 
-// GoString is String.
-func (s SecretRef) GoString() string { return s.String() }
+// Format writes String for every verb.
+func (s SecretRef) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, s.String()) }
 
 // LogValue is String.
 func (s SecretRef) LogValue() slog.Value { return slog.StringValue(s.String()) }
@@ -57,8 +59,8 @@ func (k KeySource) String() string {
 	return shownReference(k.scheme, k.target)
 }
 
-// GoString is String.
-func (k KeySource) GoString() string { return k.String() }
+// Format writes String for every verb.
+func (k KeySource) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, k.String()) }
 
 // LogValue is String.
 func (k KeySource) LogValue() slog.Value { return slog.StringValue(k.String()) }
@@ -84,8 +86,8 @@ func (c Command) String() string {
 	return shownReference("exec", c.line)
 }
 
-// GoString is String.
-func (c Command) GoString() string { return c.String() }
+// Format writes String for every verb.
+func (c Command) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, c.String()) }
 
 // LogValue is String.
 func (c Command) LogValue() slog.Value { return slog.StringValue(c.String()) }
