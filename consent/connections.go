@@ -1,0 +1,156 @@
+package consent
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/grantry/grantry/vault"
+)
+
+const formConnections = "connections"
+
+func (h *Handler) mountConnections(mux *http.ServeMux) {
+	mux.Handle("GET /connections", h.page(h.showConnections))
+	mux.Handle("POST /connections/connect", h.change(h.connect))
+	mux.Handle("POST /connections/reconnect", h.change(h.reconnect))
+	mux.Handle("POST /connections/disconnect", h.change(h.disconnect))
+	mux.Handle("POST /connections/default", h.change(h.makeDefault))
+	mux.Handle("POST /connections/access/revoke", h.change(h.revokeAccess))
+}
+
+func (h *Handler) showConnections(v *visit) {
+	if !v.signedIn() {
+		h.askSignIn(v, comeBack{Path: home})
+		return
+	}
+	if v.r.Method == http.MethodGet {
+		if err := h.ensureSession(v); err != nil {
+			h.broken(v, "starting session", err)
+			return
+		}
+	}
+	page, err := h.connectionsPage(v)
+	if err != nil {
+		h.broken(v, "listing connections", err)
+		return
+	}
+	h.render(v, http.StatusOK, "connections", frame{Title: "Connections", Body: page})
+}
+
+// change wraps what every button of the page has in common: a person, and a form of their session.
+func (h *Handler) change(do func(v *visit)) http.Handler {
+	return h.form(func(v *visit) {
+		if !v.signedIn() || !h.tokenValid(v, formConnections) {
+			h.staleForm(v, home)
+			return
+		}
+		do(v)
+	})
+}
+
+// connect makes a ticket that the person asks of themselves, and shows it: one consent page for all ways.
+func (h *Handler) connect(v *visit) {
+	name := v.r.PostForm.Get("connection")
+	if _, ok := h.cfg.Connection(name); !ok {
+		h.notFound(v)
+		return
+	}
+	scopes := h.cfg.Scopes(name)
+	h.openOwn(v, vault.NotConnected, vault.Option{Connection: name, Scopes: scopes, Missing: scopes, VendorNeeded: true})
+}
+
+// reconnect asks again for an account that broke, with the scopes that it had.
+func (h *Handler) reconnect(v *visit) {
+	a, ok := h.ownAccount(v)
+	if !ok {
+		return
+	}
+	reason := map[vault.GrantState]vault.Reason{
+		vault.GrantExpired: vault.Expired, vault.GrantNoRefresh: vault.NoRefreshToken, vault.GrantQuarantined: vault.AccountChanged,
+	}[a.State]
+	switch {
+	case reason != "":
+	case a.Changed:
+		reason = vault.ConnChanged
+	default:
+		reason = vault.Revoked
+	}
+	h.openOwn(v, reason, vault.Option{Connection: a.Connection, Scopes: a.Scopes, Grant: a.ID, VendorNeeded: true})
+}
+
+func (h *Handler) openOwn(v *visit, why vault.Reason, o vault.Option) {
+	t, _, err := h.cfg.Vault.OpenTicket(v.ctx(), vault.TicketRequest{
+		Owner: v.person, Need: &vault.ConsentError{Reason: why, Options: []vault.Option{o}},
+	})
+	if err != nil {
+		h.ticketError(v, t, "", err)
+		return
+	}
+	h.redirect(v, ticketPath(h.cfg.Vault.Handle(t)))
+}
+
+// ownAccount is the account that the form names; somebody else's is not found, like one that does not exist.
+func (h *Handler) ownAccount(v *visit) (vault.Account, bool) {
+	id := v.r.PostForm.Get("account")
+	a, err := h.cfg.Vault.Account(v.ctx(), v.person.Caller, id)
+	switch {
+	case errors.Is(err, vault.ErrNotFound), err == nil && a.ID != id: // a label is no id
+		h.notFound(v)
+	case err != nil:
+		h.broken(v, "reading account", err)
+	default:
+		return a, true
+	}
+	return vault.Account{}, false
+}
+
+func (h *Handler) disconnect(v *visit) {
+	a, ok := h.ownAccount(v)
+	if !ok {
+		return
+	}
+	atVendor, err := h.cfg.Vault.Revoke(v.ctx(), v.person.Caller, a.ID)
+	if err != nil {
+		// The vault stops local use first: an error after that is the vendor's.
+		if now, again := h.cfg.Vault.Account(v.ctx(), v.person.Caller, a.ID); again != nil || now.State != vault.GrantRevoked {
+			h.broken(v, "disconnecting", err)
+			return
+		}
+	}
+	p, _ := h.provider(a.Connection)
+	vendor := titleOf(p, a.Connection)
+	text := shown(a.Label, 80) + " is disconnected. No agent can use it any more"
+	if atVendor {
+		text += ", and " + vendor + " has ended the access."
+	} else {
+		text += ". " + vendor + " did not confirm that it has ended the access there; you can remove it in your " + vendor + " account's settings."
+	}
+	h.notice(v, text)
+	h.redirect(v, home)
+}
+
+func (h *Handler) makeDefault(v *visit) {
+	a, ok := h.ownAccount(v)
+	if !ok {
+		return
+	}
+	if err := h.cfg.Vault.SetDefault(v.ctx(), v.person.Caller, a.ID); err != nil {
+		h.broken(v, "setting default", err)
+		return
+	}
+	h.notice(v, shown(a.Label, 80)+" is used now when an agent does not say which account.")
+	h.redirect(v, home)
+}
+
+func (h *Handler) revokeAccess(v *visit) {
+	err := h.cfg.Vault.RevokeAccess(v.ctx(), v.person.Caller, v.r.PostForm.Get("access"))
+	switch {
+	case errors.Is(err, vault.ErrNotFound):
+		h.notFound(v)
+	case err != nil:
+		h.broken(v, "revoking access", err)
+	default:
+		h.notice(v, "That agent may no longer use the account. It has to ask you again.")
+		h.redirect(v, home)
+	}
+}

@@ -1,0 +1,67 @@
+package consent
+
+import (
+	"crypto/hmac"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/grantry/grantry/vault"
+)
+
+const maxForm = 64 << 10
+
+// token is the form token for one session and one form: the ticket's handle,
+// or the name of a page. It is empty without a session, and then never valid.
+func (h *Handler) token(v *visit, form string) string {
+	sid := h.sid(v)
+	if sid == "" {
+		return ""
+	}
+	return base64.RawURLEncoding.EncodeToString(h.cfg.Vault.MAC("consent/form/v1", []byte(sid+"\x00"+form)))
+}
+
+// tokenValid says whether the form that came was made for this session (R11).
+func (h *Handler) tokenValid(v *visit, form string) bool {
+	want := h.token(v, form)
+	return want != "" && hmac.Equal([]byte(v.r.PostForm.Get("csrf")), []byte(want))
+}
+
+// ticketToken is the form token of a ticket's page: also bound to the ticket as
+// it was shown, so that of two answers from one page only one counts (R06).
+func (h *Handler) ticketToken(v *visit, t vault.Ticket, handle string) string {
+	version := strconv.FormatInt(t.Version, 10)
+	return version + "." + h.token(v, version+"\x00"+handle)
+}
+
+// ticketTokenValid answers the version of the ticket that the form's page showed.
+func (h *Handler) ticketTokenValid(v *visit, handle string) (int64, bool) {
+	version, mac, _ := strings.Cut(v.r.PostForm.Get("csrf"), ".")
+	want := h.token(v, version+"\x00"+handle)
+	n, err := strconv.ParseInt(version, 10, 64)
+	return n, err == nil && want != "" && hmac.Equal([]byte(mac), []byte(want))
+}
+
+// parseForm reads a form of at most 64 KiB, or answers why not.
+func (h *Handler) parseForm(v *visit) bool {
+	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxForm)
+	err := v.r.ParseForm()
+	if err == nil {
+		return true
+	}
+	m := message{Status: http.StatusBadRequest, Title: "That form could not be read", Text: []string{"Go back, reload the page and try again."}}
+	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+		m.Status = http.StatusRequestEntityTooLarge
+	}
+	h.message(v, m)
+	return false
+}
+
+func (h *Handler) forbidCrossSite(v *visit) {
+	h.message(v, message{
+		Status: http.StatusForbidden, Tone: toneBad, Title: "That did not come from this page",
+		Text: []string{"Another website tried to press a button here in your name. Nothing was done."},
+	})
+}

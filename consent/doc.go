@@ -1,0 +1,26 @@
+// Package consent is what a person sees in a browser: a ticket's page, the way
+// back from the vendor, signing in and out, and the page of connected accounts.
+//
+// # Where data comes in
+//
+// A link names a ticket by its handle and nothing else. Who is asking comes
+// from the browser's session (identity.issuer) or, on a local vault, from the
+// operating system's word on who holds the other end of the connection. Forms
+// carry an answer and a token bound to that session and that form. The
+// vendor's redirect carries state, code, iss and error, from the query only.
+//
+// # What holds
+//
+//   - GET and HEAD change nothing: link previews and mail scanners may open everything.
+//   - Nobody answers for somebody else: the person of the browser is compared
+//     with the ticket's owner before the vendor is contacted and again before
+//     the code is redeemed (vault.Allow, vault.Finish), in the same browser.
+//   - No page shows what a vendor sent in words, and what an agent calls itself is
+//     shown as that: without control characters, without bidirectional
+//     overrides, cut to length.
+//   - No script runs on any page.
+//
+// The package does HTTP, browser binding, sign-in and words. State, PKCE
+// verifiers, the code's redemption, the e-mail rule and the pinned account are
+// the vault's. It must not import mcp or tools: they meet in tickets.
+package consent

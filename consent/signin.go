@@ -1,0 +1,280 @@
+package consent
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/grantry/grantry/vault"
+)
+
+const (
+	kindReturn = "signin-return"
+	kindSignIn = "signin"
+
+	signInTTL   = 10 * time.Minute
+	home        = "/connections"
+	formSignOut = "signout"
+)
+
+func (h *Handler) mountSignIn(mux *http.ServeMux) {
+	mux.Handle("GET /signin", h.page(h.beginSignIn))
+	mux.Handle("GET /signin/callback", h.page(h.finishSignIn))
+	mux.Handle("GET /signout", h.page(h.showSignOut))
+	mux.Handle("POST /signout", h.form(h.signOut))
+}
+
+// comeBack is where a browser goes after the sign-in. It is kept here: no
+// parameter ever names an address to go to.
+type comeBack struct {
+	Path   string `json:"path"`
+	Prompt string `json:"prompt,omitempty"` // "login" for a switch of users
+}
+
+// signInFlow is one visit to the issuer.
+type signInFlow struct {
+	comeBack
+	Nonce    string `json:"nonce"`
+	Verifier string `json:"verifier"`
+	Cookie   []byte `json:"cookie"` // hash of the cookie of the browser that started
+	Again    bool   `json:"again"`  // the issuer's first answer was too old
+}
+
+func (f signInFlow) challenge() string {
+	sum := sha256.Sum256([]byte(f.Verifier))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// askSignIn sends the browser to sign in and remembers where it wanted to go.
+func (h *Handler) askSignIn(v *visit, back comeBack) {
+	to, err := h.signInLink(v, back)
+	if err != nil {
+		h.broken(v, "remembering the way back", err)
+		return
+	}
+	h.redirect(v, to)
+}
+
+func (h *Handler) signInLink(v *visit, back comeBack) (string, error) {
+	if v.r.Method == http.MethodHead {
+		return "/signin", nil // inert
+	}
+	name, err := h.random()
+	if err != nil {
+		return "", err
+	}
+	return "/signin?n=" + name, h.putJSON(v.ctx(), kindReturn, name, back, 2*signInTTL)
+}
+
+// beginSignIn starts a visit to the issuer, in this browser.
+func (h *Handler) beginSignIn(v *visit) {
+	back := comeBack{Path: home}
+	if name := v.r.URL.Query().Get("n"); name != "" {
+		if err := h.getJSON(v.ctx(), kindReturn, name, &back); err != nil && !errors.Is(err, vault.ErrNotFound) {
+			h.broken(v, "reading the way back", err)
+			return
+		}
+	}
+	switch {
+	case h.issuer == nil || v.signedIn() && back.Prompt == "":
+		h.redirect(v, back.Path)
+	case v.r.Method == http.MethodHead:
+		v.w.WriteHeader(http.StatusNoContent)
+	default:
+		h.visitIssuer(v, signInFlow{comeBack: back})
+	}
+}
+
+func (h *Handler) visitIssuer(v *visit, f signInFlow) {
+	state, to, err := h.newSignIn(v, &f)
+	if errors.Is(err, errIssuerDown) || errors.Is(err, errIssuerConfig) {
+		h.signInFailed(v, f, err)
+		return
+	}
+	if err != nil {
+		h.broken(v, "starting sign-in", err)
+		return
+	}
+	h.cfg.Logger.Debug("sign-in started", "flow", flowMark(state))
+	h.redirect(v, to)
+}
+
+func (h *Handler) newSignIn(v *visit, f *signInFlow) (state, to string, err error) {
+	var cookie string
+	for _, into := range []*string{&state, &cookie, &f.Nonce, &f.Verifier} {
+		if *into, err = h.random(); err != nil {
+			return "", "", err
+		}
+	}
+	sum := sha256.Sum256([]byte(cookie))
+	f.Cookie = sum[:]
+	if to, err = h.issuer.authURL(v.ctx(), state, *f); err != nil {
+		return "", "", err
+	}
+	h.setFlowCookie(v, "signin", state, cookie)
+	return state, to, h.putJSON(v.ctx(), kindSignIn, state, *f, signInTTL)
+}
+
+// finishSignIn takes the issuer's answer, once, and only in the browser that asked.
+func (h *Handler) finishSignIn(v *visit) {
+	q := v.r.URL.Query()
+	state := q.Get("state")
+	if h.issuer == nil || v.r.Method == http.MethodHead {
+		h.notFound(v)
+		return
+	}
+	var f signInFlow
+	if err := h.takeJSON(v.ctx(), kindSignIn, state, &f); err != nil {
+		h.signInOver(v, err)
+		return
+	}
+	cookie, ok := h.takeFlowCookie(v, "signin", state)
+	if sum := sha256.Sum256([]byte(cookie)); !ok || !hmac.Equal(sum[:], f.Cookie) {
+		h.message(v, message{
+			Status: http.StatusForbidden, Tone: toneBad, Title: "This sign-in was started in another browser",
+			Text:  []string{"Nobody was signed in here. If a link brought you to this page, whoever sent it wanted you to use their session."},
+			Links: []link{{Text: "Sign in as yourself", To: "/signin", Primary: true}},
+		})
+		return
+	}
+	h.acceptSignIn(v, f, q)
+}
+
+func (h *Handler) acceptSignIn(v *visit, f signInFlow, q url.Values) {
+	err := h.issuer.checkIss(v.ctx(), q.Get("iss"))
+	var p vault.Person
+	var at time.Time
+	switch {
+	case err != nil:
+	case q.Get("error") != "" || q.Get("code") == "":
+		h.signInRefused(v, f, q.Get("error"))
+		return
+	default:
+		p, at, err = h.issuer.redeem(v.ctx(), q.Get("code"), f)
+	}
+	if errors.Is(err, errStale) && !f.Again {
+		// The issuer did not heed max_age: ask once more, in words that every issuer knows.
+		f.Again, f.Prompt = true, "login"
+		h.visitIssuer(v, f)
+		return
+	}
+	if err != nil {
+		h.signInFailed(v, f, err)
+		return
+	}
+	if err := h.startSession(v, p, at.Add(h.issuer.cfg.MaxAge)); err != nil {
+		h.broken(v, "starting session", err)
+		return
+	}
+	h.redirect(v, f.Path)
+}
+
+// showSignOut asks: a GET signs nobody out.
+func (h *Handler) showSignOut(v *visit) {
+	switch {
+	case h.issuer == nil:
+		h.message(v, message{
+			Status: http.StatusOK, Title: "Nobody signs in here",
+			Text:  []string{"This vault belongs to the user of this machine who runs Grantry. There is nothing to sign out of."},
+			Links: []link{{Text: "Your connections", To: home, Primary: true}},
+		})
+	case !v.signedIn():
+		h.signedOut(v)
+	default:
+		h.message(v, message{
+			Status: http.StatusOK, Title: "Sign out of this vault?",
+			Text:   []string{"You are signed in as " + shown(v.person.Label(), 80) + ". What you connected stays connected."},
+			Button: &button{Text: "Sign out", To: "/signout", CSRF: h.token(v, formSignOut)},
+			Links:  []link{{Text: "Back to your connections", To: home}},
+		})
+	}
+}
+
+func (h *Handler) signedOut(v *visit) {
+	h.message(v, message{
+		Status: http.StatusOK, Title: "You are signed out",
+		Text:  []string{"Your agents go on with what you allowed them. Sign in to see or change it."},
+		Links: []link{{Text: "Sign in", To: "/signin", Primary: true}},
+	})
+}
+
+// signOut ends the session; with a ticket in the form, another person may sign in for it.
+func (h *Handler) signOut(v *visit) {
+	if !v.signedIn() || h.issuer == nil {
+		h.showSignOut(v)
+		return
+	}
+	if !h.tokenValid(v, formSignOut) {
+		h.staleForm(v, "/signout")
+		return
+	}
+	if err := h.endSession(v); err != nil {
+		h.broken(v, "ending session", err)
+		return
+	}
+	if handle := v.r.PostForm.Get("ticket"); handle != "" {
+		h.askSignIn(v, comeBack{Path: ticketPath(handle), Prompt: "login"})
+		return
+	}
+	h.signedOut(v)
+}
+
+// flowMark names a flow without giving its state away.
+func flowMark(state string) string {
+	sum := sha256.Sum256([]byte(state))
+	return hex.EncodeToString(sum[:8])
+}
+
+// setFlowCookie binds a flow to this browser for ten minutes. The name holds a
+// mark of the state, so that flows in several tabs do not meet.
+func (h *Handler) setFlowCookie(v *visit, what, state, value string) {
+	http.SetCookie(v.w, &http.Cookie{
+		Name: h.cookieName(what) + "_" + flowMark(state), Value: value, Path: "/", MaxAge: int(signInTTL / time.Second),
+		HttpOnly: true, Secure: h.https, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// takeFlowCookie reads a flow's cookie and removes it from the browser.
+func (h *Handler) takeFlowCookie(v *visit, what, state string) (string, bool) {
+	c, err := v.r.Cookie(h.cookieName(what) + "_" + flowMark(state))
+	if err != nil {
+		return "", false
+	}
+	http.SetCookie(v.w, &http.Cookie{
+		Name: c.Name, Path: "/", MaxAge: -1, HttpOnly: true, Secure: h.https, SameSite: http.SameSiteLaxMode,
+	})
+	return c.Value, true
+}
+
+func (h *Handler) putJSON(ctx context.Context, kind, handle string, value any, ttl time.Duration) error {
+	b, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", kind, err)
+	}
+	return h.cfg.Records.Put(ctx, kind, handle, vault.Caller{}, b, ttl)
+}
+
+func (h *Handler) getJSON(ctx context.Context, kind, handle string, into any) error {
+	return decoded(into)(h.cfg.Records.Get(ctx, kind, handle))
+}
+
+func (h *Handler) takeJSON(ctx context.Context, kind, handle string, into any) error {
+	return decoded(into)(h.cfg.Records.Take(ctx, kind, handle))
+}
+
+func decoded(into any) func([]byte, error) error {
+	return func(b []byte, err error) error {
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(b, into)
+	}
+}
