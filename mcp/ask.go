@@ -1,0 +1,380 @@
+package mcp
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	mcpgo "github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+
+	"github.com/grantry/grantry/vault"
+)
+
+const (
+	elicitationKey = "consent" // of the one request in inputRequests
+	maxLater       = 2         // answers "retry later" to one call
+	maxWatched     = 256       // completions that are waited for, to notify sessions
+	// gather is how long the first call holds its link back, so that those that
+	// were sent together with it are seen as such: a client writes ten calls in a row.
+	gather = 40 * time.Millisecond
+)
+
+// asks is what this process has shown of open tickets. Of calls that run at
+// the same time one shows the link, the others wait.
+type asks struct {
+	maxWaiting int
+
+	mu      sync.Mutex
+	waiting int
+	watched int
+	byID    map[string]*asked // by ticket id
+}
+
+// asked is one ticket whose link was given, or is about to be.
+type asked struct {
+	shown   time.Time       // zero while the first call gathers
+	expires time.Time       // of the ticket
+	opened  bool            // in the browser of this desktop
+	told    map[string]bool // sessions that are told when it is done
+}
+
+// turn is what a call does about a ticket.
+type turn int
+
+const (
+	turnShow  turn = iota // it is the first: hold back shortly, then show the link
+	turnWait              // another call that runs at the same time shows it
+	turnAgain             // it was shown before this call began: the same link, at once
+)
+
+func newAsks(maxWaiting int) *asks {
+	return &asks{maxWaiting: maxWaiting, byID: map[string]*asked{}}
+}
+
+func (a *asks) turn(t vault.Ticket, began, now time.Time) turn {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	x := a.byID[t.ID]
+	if x == nil {
+		for id, old := range a.byID {
+			if now.After(old.expires) {
+				delete(a.byID, id)
+			}
+		}
+		a.byID[t.ID] = &asked{expires: t.Expires, told: map[string]bool{}}
+		return turnShow
+	}
+	if x.shown.IsZero() || began.Before(x.shown) {
+		return turnWait
+	}
+	return turnAgain
+}
+
+// show notes that the link is given now.
+func (a *asks) show(id string, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if x := a.byID[id]; x != nil && x.shown.IsZero() {
+		x.shown = now
+	}
+}
+
+func (a *asks) forget(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.byID, id)
+}
+
+// firstOpening says, once for each ticket, that the browser may be opened.
+func (a *asks) firstOpening(id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	x := a.byID[id]
+	if x == nil || x.opened {
+		return false
+	}
+	x.opened = true
+	return true
+}
+
+// firstTelling says, once for each ticket and session, that the session may be told of the end.
+func (a *asks) firstTelling(id, session string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	x := a.byID[id]
+	if x == nil || x.told[session] || a.watched >= maxWatched {
+		return false
+	}
+	x.told[session] = true
+	a.watched++
+	return true
+}
+
+func (a *asks) endTelling() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.watched--
+}
+
+// enter takes one of the places for waiting calls, false when there is none.
+func (a *asks) enter() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.waiting >= a.maxWaiting {
+		return false
+	}
+	a.waiting++
+	return true
+}
+
+func (a *asks) leave() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.waiting--
+}
+
+// ask opens a ticket for what is lacking and answers as this client can show
+// it; again = the person has done it meanwhile, so the call goes on.
+func (s *Server) ask(ctx context.Context, c *call, lack *vault.ConsentError) (r reply, again bool) {
+	c.lack = lack
+	t, err := c.ticket(ctx)
+	if err != nil {
+		return reply{result: s.failure(ctx, c, err)}, false
+	}
+	if c.state.Ticket == t.ID && (c.accepted || c.state.Round > 0) {
+		return s.goOn(ctx, c, t, s.later)
+	}
+	if c.peer.row != rowModern && t.State == vault.TicketStarted {
+		return s.goOn(ctx, c, t, s.pending)
+	}
+	switch s.asks.turn(t, c.began, s.cfg.Now()) {
+	case turnShow:
+		if s.pause(ctx, gather); ctx.Err() != nil {
+			s.asks.forget(t.ID)
+			return reply{result: failed(wordsCancelled)}, false
+		}
+	case turnWait:
+		return s.goOn(ctx, c, t, s.showUnlessStarted)
+	case turnAgain:
+	}
+	return s.show(ctx, c, t), false
+}
+
+// ticket is the open ticket for what the call lacks: a new one, or the one that there is.
+func (c *call) ticket(ctx context.Context) (vault.Ticket, error) {
+	t, _, err := c.vault.OpenTicket(ctx, vault.TicketRequest{Owner: c.person, Agent: c.agent, Tool: c.entry.tool.Name, Need: c.lack})
+	return t, err
+}
+
+// goOn waits for the ticket to be over; else answers by otherwise.
+func (s *Server) goOn(ctx context.Context, c *call, t vault.Ticket, otherwise func(context.Context, *call, vault.Ticket) reply) (reply, bool) {
+	t = s.wait(ctx, c, t)
+	if t.Over() {
+		s.asks.forget(t.ID)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return reply{result: failed(wordsCancelled)}, false
+	case t.State == vault.TicketDone, t.State == vault.TicketExpired:
+		return reply{}, true
+	case t.State == vault.TicketDeclined:
+		return reply{result: failed(s.wordsDeclined(c, t))}, false
+	}
+	return otherwise(ctx, c, t), false
+}
+
+// wait waits until the ticket is over, the time is up, all places are taken, the
+// call is cancelled or the server stops, and answers the ticket as it is then.
+func (s *Server) wait(ctx context.Context, c *call, t vault.Ticket) vault.Ticket {
+	if !s.asks.enter() {
+		return t
+	}
+	defer s.asks.leave()
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.WaitFor)
+	defer cancel()
+	defer context.AfterFunc(s.stopping, cancel)()
+	got, err := c.vault.AwaitTicket(ctx, c.person.Caller, t.ID)
+	if err != nil && ctx.Err() == nil {
+		s.log.WarnContext(ctx, "waiting for ticket", "error", err)
+	}
+	if got.ID == "" {
+		return t
+	}
+	return got
+}
+
+func (s *Server) pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-s.stopping.Done():
+	}
+}
+
+// later asks a modern client to come again, and asks nobody anything.
+func (s *Server) later(ctx context.Context, c *call, t vault.Ticket) reply {
+	if c.peer.row != rowModern || c.state.Round >= maxLater {
+		return reply{result: failed(wordsStillWaiting(c.entry.tool.Name))}
+	}
+	state, err := s.sealState(c, t.ID, c.state.Round+1)
+	if err != nil {
+		return reply{result: s.failure(ctx, c, err)}
+	}
+	return reply{result: server.NewInputRequestBuilder(state).ToolResult()}
+}
+
+// pending is for a person who is at the vendor's page: nothing new is shown.
+func (s *Server) pending(_ context.Context, c *call, _ vault.Ticket) reply {
+	return reply{result: failed(wordsPending(c.entry.tool.Name))}
+}
+
+// showUnlessStarted is for a call that waited beside the one that showed the
+// link. It looks again: the person may have declined meanwhile.
+func (s *Server) showUnlessStarted(ctx context.Context, c *call, _ vault.Ticket) reply {
+	t, err := c.ticket(ctx)
+	if err != nil {
+		return reply{result: s.failure(ctx, c, err)}
+	}
+	if c.peer.row != rowModern && t.State == vault.TicketStarted {
+		return s.pending(ctx, c, t)
+	}
+	return s.show(ctx, c, t)
+}
+
+// show gives the link, in the way of this client's row.
+func (s *Server) show(ctx context.Context, c *call, t vault.Ticket) reply {
+	link, err := s.link(ctx, c, t)
+	if err != nil {
+		s.asks.forget(t.ID)
+		return reply{result: s.failure(ctx, c, err)}
+	}
+	defer func() { s.asks.show(t.ID, s.cfg.Now()) }()
+	switch c.peer.row {
+	case rowModern:
+		state, err := s.sealState(c, t.ID, 0)
+		if err != nil {
+			return reply{result: s.failure(ctx, c, err)}
+		}
+		return reply{result: server.NewInputRequestBuilder(state).Elicit(elicitationKey, mcpgo.ElicitationParams{
+			Mode: mcpgo.ElicitationModeURL, URL: link, Message: wordsElicit(c.entry.tool.Name, t),
+		}).ToolResult()}
+	case rowLegacy:
+		s.tellWhenDone(c, t)
+		return reply{err: &linkError{words: wordsElicit(c.entry.tool.Name, t), required: mcpgo.URLElicitationRequiredError{
+			Elicitations: []mcpgo.ElicitationParams{{
+				Mode: mcpgo.ElicitationModeURL, ElicitationID: elicitationID(t), URL: link, Message: wordsElicit(c.entry.tool.Name, t),
+			}},
+		}}}
+	}
+	s.openBrowser(ctx, c, t, link)
+	return reply{result: s.linkResult(c, t, link)}
+}
+
+// link is where the person goes: an opaque handle on our own pages (R07).
+func (s *Server) link(ctx context.Context, c *call, t vault.Ticket) (string, error) {
+	base, err := s.pages(ctx)
+	if err != nil {
+		return "", err
+	}
+	return base + "/consent/" + c.vault.Handle(t), nil
+}
+
+func (s *Server) pages(ctx context.Context) (string, error) {
+	if s.cfg.Pages == nil {
+		return s.cfg.PublicURL, nil
+	}
+	return s.cfg.Pages(ctx)
+}
+
+// linkResult is the link for a client without elicitation of URLs.
+func (s *Server) linkResult(c *call, t vault.Ticket, link string) *mcpgo.CallToolResult {
+	o := firstOption(t)
+	res := failed(wordsLink(c.entry.tool.Name, t, link))
+	res.Meta = mcpgo.NewMetaFromMap(map[string]any{metaKey: map[string]any{
+		"url": link, "connection": o.Connection, "scopes": wanted(o),
+		"reason": string(t.Reason), "expires_at": t.Expires.UTC().Format(time.RFC3339),
+	}})
+	return res
+}
+
+const metaKey = "io.github.grantry/consent"
+
+// wanted is what an option asks for: what is missing, or all of it when the person must only allow.
+func wanted(o vault.Option) []string {
+	if len(o.Missing) > 0 {
+		return o.Missing
+	}
+	return slices.Concat([]string{}, o.Scopes)
+}
+
+func (s *Server) openBrowser(ctx context.Context, c *call, t vault.Ticket, link string) {
+	if !c.stdio || s.cfg.OpenBrowser == nil || !s.asks.firstOpening(t.ID) {
+		return
+	}
+	if err := s.cfg.OpenBrowser(link); err != nil {
+		s.log.InfoContext(ctx, "opening browser", "error", err)
+	}
+}
+
+// tellWhenDone sends notifications/elicitation/complete to the session that got
+// the link, when the person has done it (2025-11-25, client/elicitation).
+func (s *Server) tellWhenDone(c *call, t vault.Ticket) {
+	if c.peer.session == "" || !s.asks.firstTelling(t.ID, c.peer.session) {
+		return
+	}
+	v, owner, session := c.vault, c.person.Caller, c.peer.session
+	s.background(func() {
+		defer s.asks.endTelling()
+		ctx, cancel := context.WithTimeout(s.stopping, t.Expires.Sub(s.cfg.Now()))
+		defer cancel()
+		got, err := v.AwaitTicket(ctx, owner, t.ID)
+		if err != nil || got.State != vault.TicketDone {
+			return
+		}
+		err = s.mcp.SendNotificationToSpecificClient(session, string(mcpgo.MethodNotificationElicitationComplete),
+			map[string]any{"elicitationId": elicitationID(t)})
+		if err != nil && !errors.Is(err, server.ErrSessionNotFound) {
+			s.log.InfoContext(ctx, "telling client of completion", "error", err)
+		}
+	})
+}
+
+// elicitationID names a ticket towards 2025-era clients. It opens nothing.
+func elicitationID(t vault.Ticket) string {
+	sum := sha256.Sum256([]byte("elicitation\x00" + t.ID))
+	return "c_" + hex.EncodeToString(sum[:12])
+}
+
+// linkError makes mcp-go answer -32042, with our sentence as the message.
+type linkError struct {
+	words    string
+	required mcpgo.URLElicitationRequiredError
+}
+
+func (e *linkError) Error() string { return e.words }
+func (e *linkError) Unwrap() error { return e.required }
+
+// declined backs off after the person said no in the client's dialog.
+func (s *Server) declined(ctx context.Context, c *call, cancelled bool) reply {
+	t, err := c.vault.TicketByID(ctx, c.person.Caller, c.state.Ticket)
+	if err != nil {
+		return reply{result: failed(wordsForeignState(c.entry.tool.Name))}
+	}
+	for _, o := range t.Options {
+		if err := c.vault.BackOff(ctx, c.person.Caller, c.agent, o.Connection, cancelled); err != nil {
+			return reply{result: s.failure(ctx, c, err)}
+		}
+	}
+	s.asks.forget(t.ID)
+	if cancelled {
+		return reply{result: failed(s.wordsClosed(c, t))}
+	}
+	return reply{result: failed(s.wordsDeclined(c, t))}
+}

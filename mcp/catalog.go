@@ -1,0 +1,48 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+
+	mcpgo "github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/grantry/grantry/tools"
+	"github.com/grantry/grantry/vault/provider"
+)
+
+// entry is a tool as this package runs it: a vendor's, or one of our own.
+type entry struct {
+	tool  mcpgo.Tool
+	kind  tools.Kind
+	needs []provider.Need // nil for our own
+	// own says that the tool is about Grantry itself: no policy of writes applies.
+	own bool
+	run func(ctx context.Context, c *call) (*tools.Result, error)
+}
+
+// catalog is all tools, vendor tools first, in the order of the config.
+func (s *Server) catalog() []entry {
+	var out []entry
+	for _, t := range s.cfg.Tools {
+		out = append(out, entry{
+			tool: describe(t.Name, t.Title, t.Description, t.Input, t.Output, t.Kind.Annotations()),
+			kind: t.Kind, needs: t.Needs(),
+			run: func(ctx context.Context, c *call) (*tools.Result, error) {
+				return t.Call(ctx, &c.source, c.args)
+			},
+		})
+	}
+	return append(out, s.ownTools()...)
+}
+
+// describe sets all four annotations: mcp-go's defaults call a reader destructive.
+func describe(name, title, description string, in, out json.RawMessage, a tools.Annotations) mcpgo.Tool {
+	return mcpgo.Tool{
+		Name: name, Title: title, Description: description,
+		RawInputSchema: in, RawOutputSchema: out,
+		Annotations: mcpgo.ToolAnnotation{
+			Title: title, ReadOnlyHint: &a.ReadOnly, DestructiveHint: &a.Destructive,
+			IdempotentHint: &a.Idempotent, OpenWorldHint: &a.OpenWorld,
+		},
+	}
+}

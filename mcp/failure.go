@@ -1,0 +1,111 @@
+package mcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	mcpgo "github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/grantry/grantry/tools"
+	"github.com/grantry/grantry/vault"
+	"github.com/grantry/grantry/vault/provider"
+)
+
+// failure is what an agent reads about an error: by its kind. What it does not
+// know becomes a reference into the log.
+func (s *Server) failure(ctx context.Context, c *call, err error) *mcpgo.CallToolResult {
+	if e, ok := errors.AsType[*vault.ConsentError](err); ok {
+		if e.Err != nil {
+			s.log.WarnContext(ctx, "no token", "tool", c.entry.tool.Name, "reason", string(e.Reason), "error", e.Err, "reference", c.source.call)
+		}
+		return failed(s.wordsConsent(e, c.source.call))
+	}
+	if e, ok := errors.AsType[*tools.InputError](err); ok {
+		return failed(fmt.Sprintf("Wrong arguments for %s: %s. Correct them and call again.", c.entry.tool.Name, strings.TrimSuffix(e.Error(), ".")))
+	}
+	if e, ok := errors.AsType[*tools.APIError](err); ok {
+		return failed(wordsAPI(e))
+	}
+	if e, ok := errors.AsType[*vault.BackOffError](err); ok {
+		return failed(fmt.Sprintf("The person declined %s lately, so no new dialog is shown until %s. Do not ask again before. %s",
+			e.Connection, e.Until.UTC().Format(time.RFC3339), s.ownWay(e.Connection)))
+	}
+	if e, ok := errors.AsType[*vault.LimitError](err); ok {
+		return failed(fmt.Sprintf("This agent has asked for too much at once (limits.%s: %d). The person finds what is open at %s/connections; after it is answered or declined, or after %s, call again.",
+			e.What, e.Max, s.cfg.PublicURL, e.Until.UTC().Format(time.RFC3339)))
+	}
+	if e, ok := errors.AsType[*Notice](err); ok {
+		s.log.WarnContext(ctx, "person told", "error", e.Err, "reference", c.source.call)
+		return failed(e.Text)
+	}
+	if e, ok := errors.AsType[*provider.ScopeError](err); ok {
+		return failed(fmt.Sprintf("%s refused for lack of permission. Call connections_list to see what is granted.", e.Provider))
+	}
+	if ctx.Err() != nil {
+		return failed(wordsCancelled)
+	}
+	s.log.ErrorContext(ctx, "call failed", "tool", c.entry.tool.Name, "error", err, "reference", c.source.call)
+	return failed(wordsInternal(c.source.call))
+}
+
+// wordsConsent is for the reasons that no ticket mends.
+func (s *Server) wordsConsent(e *vault.ConsentError, ref string) string {
+	name := "The connection"
+	if len(e.Options) > 0 {
+		name = subject(e.Options)
+	}
+	switch e.Reason {
+	case vault.AccountAmbiguous:
+		return fmt.Sprintf("Several accounts could serve this: %s. Call again with \"account\" set to one of them; or the person marks one as default at %s/connections.", quoted(e.Labels), s.cfg.PublicURL)
+	case vault.AccountUnknown:
+		if len(e.Labels) == 0 {
+			return "There is no such account, and none is connected for this. Call again without \"account\" to get a link."
+		}
+		return fmt.Sprintf("There is no such account. Call again with \"account\" set to one of: %s.", quoted(e.Labels))
+	case vault.ConnMisconfigured:
+		return fmt.Sprintf("%s is not set up correctly in this Grantry, so no person can mend it by a click. Its operator finds the cause in the log under reference %s and by `grantry config check`.", name, ref)
+	case vault.CannotNarrow:
+		return fmt.Sprintf("%s cannot give a token with only these rights. Nothing was done; the operator can allow wider ones.", name)
+	case vault.ProviderUnreachable:
+		return fmt.Sprintf("%s does not answer at the moment. Nothing is lost and nobody has to do anything: %s.", name, tryAgain(e.RetryAfter))
+	case vault.VaultDegraded:
+		return "Grantry's vault cannot write at the moment (a full or read-only disk?), so it gives out nothing. Its operator finds the cause in the log under reference " + ref + "; then call again."
+	}
+	return wordsInternal(ref)
+}
+
+func wordsAPI(e *tools.APIError) string {
+	text := e.Error()
+	if text != "" {
+		text = strings.ToUpper(text[:1]) + text[1:]
+	}
+	if e.Temporary {
+		return text + ". This is temporary: " + tryAgain(e.RetryAfter) + "."
+	}
+	return text + ". Change the arguments, or ask the person to look at the account there."
+}
+
+func tryAgain(after time.Duration) string {
+	if after <= 0 {
+		return "call again in a minute"
+	}
+	return "call again in " + after.Round(time.Second).String()
+}
+
+func quoted(labels []string) string {
+	out := make([]string, len(labels))
+	for i, l := range labels {
+		out[i] = fmt.Sprintf("%q", l)
+	}
+	return strings.Join(out, ", ")
+}
+
+func wordsVault(err error, ref string) string {
+	if e, ok := errors.AsType[*Notice](err); ok {
+		return e.Text
+	}
+	return "Grantry's vault could not be opened, so there is no access to any account. The cause is in Grantry's log (stderr) under reference " + ref + "; `grantry config check` helps to find it. Then call again."
+}

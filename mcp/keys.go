@@ -1,0 +1,184 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+const (
+	maxMetadata  = 1 << 20          // bytes of discovery and of keys
+	fetchTimeout = 10 * time.Second // for both together
+	fetchEvery   = time.Minute      // at most, however many unknown key ids come (R41)
+	keysFresh    = time.Hour        // then they are fetched again when a token comes
+	keysKept     = 24 * time.Hour   // and this long they serve while the issuer is down
+)
+
+// keySet is an issuer's signing keys, found by discovery.
+type keySet struct {
+	issuer       string
+	loopbackHTTP bool
+	http         *http.Client
+	now          func() time.Time
+
+	mu      sync.Mutex // held while fetching, so that there is one fetch at a time
+	keys    []jose.JSONWebKey
+	fetched time.Time // of keys
+	tried   time.Time
+}
+
+func newKeySet(cfg VerifierConfig) (*keySet, error) {
+	client := &http.Client{}
+	if cfg.HTTP != nil {
+		*client = *cfg.HTTP
+	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	k := &keySet{issuer: cfg.Issuer, loopbackHTTP: cfg.LoopbackHTTP, http: client, now: cfg.Now}
+	if err := k.mayFetch(cfg.Issuer); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// mayFetch refuses addresses that are not https, or http on loopback where that is allowed.
+func (k *keySet) mayFetch(raw string) error {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.User != nil {
+		return fmt.Errorf("reading address of issuer: %q is not an address", raw)
+	}
+	if u.Scheme == "https" || u.Scheme == "http" && k.loopbackHTTP && loopbackURL(raw) {
+		return nil
+	}
+	return fmt.Errorf("reading address of issuer: %q is not https", raw)
+}
+
+// verify checks the signature with the issuer's key of that id and answers the payload.
+func (k *keySet) verify(ctx context.Context, jws *jose.JSONWebSignature, header jose.Header) ([]byte, error) {
+	keys, err := k.get(ctx, header)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range keys {
+		if payload, err := jws.Verify(key.Key); err == nil {
+			return payload, nil
+		}
+	}
+	return nil, &TokenError{"signature"}
+}
+
+// get answers the keys that may have made a signature; it fetches when there are none, or old ones.
+func (k *keySet) get(ctx context.Context, header jose.Header) ([]jose.JSONWebKey, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := k.now()
+	found := k.matching(header)
+	if (len(found) == 0 || now.Sub(k.fetched) > keysFresh) && (k.tried.IsZero() || now.Sub(k.tried) >= fetchEvery) {
+		k.tried = now
+		keys, err := k.fetch(ctx)
+		if err == nil {
+			k.keys, k.fetched = keys, now
+			found = k.matching(header)
+		} else if k.fetched.IsZero() || now.Sub(k.fetched) > keysKept {
+			return nil, err
+		}
+	}
+	switch {
+	case k.fetched.IsZero(), now.Sub(k.fetched) > keysKept:
+		return nil, errors.New("getting keys of issuer: it could not be reached")
+	case len(found) == 0:
+		return nil, &TokenError{"key id"}
+	}
+	return found, nil
+}
+
+// matching are the public signing keys of that id and algorithm; without an id, all of the algorithm.
+func (k *keySet) matching(header jose.Header) (out []jose.JSONWebKey) {
+	for _, key := range k.keys {
+		if !key.IsPublic() || !key.Valid() || key.Use == "enc" {
+			continue
+		}
+		if header.KeyID != "" && key.KeyID != header.KeyID || key.Algorithm != "" && key.Algorithm != header.Algorithm {
+			continue
+		}
+		out = append(out, key)
+	}
+	return out
+}
+
+// fetch gets discovery (OpenID Connect Discovery §4, or RFC 8414) and the keys it names.
+// A client that leaves does not stop it.
+func (k *keySet) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
+	defer cancel()
+	var doc struct {
+		Issuer string `json:"issuer"`
+		JWKS   string `json:"jwks_uri"`
+	}
+	err := getJSON(ctx, k.http, strings.TrimSuffix(k.issuer, "/")+"/.well-known/openid-configuration", &doc)
+	if err != nil {
+		at, perr := wellKnown(k.issuer)
+		if perr != nil {
+			return nil, perr
+		}
+		if second := getJSON(ctx, k.http, at, &doc); second != nil {
+			return nil, fmt.Errorf("reading metadata of issuer: %w", err)
+		}
+	}
+	if doc.Issuer != k.issuer {
+		return nil, fmt.Errorf("reading metadata of issuer: it names the issuer %q, the configuration %q", doc.Issuer, k.issuer) // RFC 8414 §3.3
+	}
+	if err := k.mayFetch(doc.JWKS); err != nil {
+		return nil, err
+	}
+	var set jose.JSONWebKeySet
+	if err := getJSON(ctx, k.http, doc.JWKS, &set); err != nil {
+		return nil, fmt.Errorf("reading keys of issuer: %w", err)
+	}
+	return set.Keys, nil
+}
+
+// wellKnown is RFC 8414 §3.1: the path of the issuer comes last.
+func wellKnown(issuer string) (string, error) {
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return "", fmt.Errorf("reading address of issuer: %w", err)
+	}
+	u.Path = "/.well-known/oauth-authorization-server" + strings.TrimSuffix(u.Path, "/")
+	return u.String(), nil
+}
+
+func getJSON[T any](ctx context.Context, client *http.Client, address string, into *T) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return fmt.Errorf("making request: %w", err)
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("getting %s: %w", address, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("getting %s: HTTP %d", address, resp.StatusCode)
+	}
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxMetadata+1))
+	if err != nil {
+		return fmt.Errorf("getting %s: %w", address, err)
+	}
+	if len(raw) > maxMetadata {
+		return fmt.Errorf("getting %s: more than %d bytes", address, maxMetadata)
+	}
+	if err := json.Unmarshal(raw, into); err != nil {
+		return fmt.Errorf("getting %s: not the JSON that was expected", address)
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+package mcp
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/grantry/grantry/tools"
+	"github.com/grantry/grantry/vault"
+)
+
+// The rules for tools that write.
+const (
+	ruleAsk    = "ask"
+	ruleAllow  = "allow"
+	ruleDeny   = "deny"
+	ruleClient = "client" // the client asks its user by itself
+)
+
+// rule is what holds for a tool: allow, deny or ask. What a client confirms by
+// itself is allowed, except where something would be removed.
+func (s *Server) rule(e entry) string {
+	if e.own || e.kind == tools.Read {
+		if s.cfg.Policy[e.tool.Name] == ruleDeny {
+			return ruleDeny
+		}
+		return ruleAllow
+	}
+	rule, set := s.cfg.Policy[e.tool.Name]
+	if !set {
+		rule = s.cfg.Writes
+	}
+	if rule != ruleClient {
+		return rule
+	}
+	if e.kind == tools.Destroy {
+		return ruleAsk
+	}
+	return ruleAllow
+}
+
+// maxLimited is how many pairs of caller and agent are counted at once.
+const maxLimited = 10_000
+
+// limiter counts the calls of one caller and agent.
+type limiter struct {
+	limits Limits
+	now    func() time.Time
+
+	mu    sync.Mutex
+	pairs map[pair]*counters
+}
+
+type pair struct {
+	caller        vault.Caller
+	issuer, agent string
+}
+
+type counters struct{ calls, writes *rate.Limiter }
+
+func newLimiter(l Limits, now func() time.Time) *limiter {
+	return &limiter{limits: l, now: now, pairs: map[pair]*counters{}}
+}
+
+// take counts one call; what = "" when it may run, else the limit that is used up.
+func (l *limiter) take(c vault.Caller, a vault.Agent, write bool) (what string) {
+	if l.limits == (Limits{}) {
+		return ""
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	key := pair{caller: c, issuer: a.Issuer, agent: a.ID}
+	n := l.pairs[key]
+	if n == nil {
+		if len(l.pairs) >= maxLimited {
+			clear(l.pairs)
+		}
+		n = &counters{calls: perMinute(l.limits.CallsPerMinute), writes: perMinute(l.limits.WritesPerMinute)}
+		l.pairs[key] = n
+	}
+	now := l.now()
+	if !n.calls.AllowN(now, 1) {
+		return "calls_per_minute"
+	}
+	if write && !n.writes.AllowN(now, 1) {
+		return "writes_per_minute"
+	}
+	return ""
+}
+
+func perMinute(n int) *rate.Limiter {
+	if n <= 0 {
+		return rate.NewLimiter(rate.Inf, 0)
+	}
+	return rate.NewLimiter(rate.Every(time.Minute/time.Duration(n)), n)
+}

@@ -1,0 +1,105 @@
+package mcp
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	mcpgo "github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+)
+
+const instructions = `Grantry holds its users' connections to Google, Slack, Salesforce and others, and gives tools instead of tokens.
+When a tool answers with a link, show that link to the user unchanged, do not open it yourself, and call the tool again when they are done.
+connections_list says what is connected and what each tool still needs; connections_connect asks for a connection beforehand.`
+
+// Server serves MCP for one vault. Make it by [New]; one of its transports is
+// usually enough, both may run.
+type Server struct {
+	cfg     Config
+	log     *slog.Logger
+	vault   opener
+	mcp     *server.MCPServer
+	entries map[string]entry
+	clients *clients
+	asks    *asks
+	limits  *limiter
+
+	stopping context.Context // ends when the server stops: nothing waits for a person any more
+	stop     context.CancelFunc
+	mu       sync.Mutex // guards stopped against background
+	stopped  bool
+	bg       sync.WaitGroup
+	http     *server.StreamableHTTPServer
+}
+
+// New makes a server. It opens nothing and starts nothing that outlives Shutdown.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, fmt.Errorf("configuring MCP server: %w", err)
+	}
+	s := &Server{
+		cfg: cfg, log: cfg.Logger, vault: opener{open: cfg.Open},
+		entries: map[string]entry{},
+		clients: newClients(cfg.Now, cfg.Rand),
+		asks:    newAsks(cfg.MaxWaiting),
+		limits:  newLimiter(cfg.Limits, cfg.Now),
+	}
+	s.stopping, s.stop = context.WithCancel(context.Background())
+	hooks := &server.Hooks{}
+	hooks.AddAfterInitialize(s.remember)
+	s.mcp = server.NewMCPServer("grantry", cfg.Version,
+		server.WithTitle("Grantry"),
+		server.WithInstructions(instructions),
+		server.WithToolCapabilities(true),
+		server.WithCacheHints(0, mcpgo.CacheScopePrivate),
+		server.WithHooks(hooks),
+	)
+	for _, e := range s.catalog() {
+		if _, double := s.entries[e.tool.Name]; double {
+			return nil, fmt.Errorf("configuring MCP server: two tools are named %s", e.tool.Name)
+		}
+		s.entries[e.tool.Name] = e
+		s.mcp.AddTool(e.tool, s.handle)
+	}
+	return s, nil
+}
+
+// ToolNames are the names of all tools that a client sees, sorted.
+func (s *Server) ToolNames() []string {
+	names := make([]string, 0, len(s.entries))
+	for name := range s.entries {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, strings.Compare)
+	return names
+}
+
+// Shutdown ends what would keep a client connected: calls that wait for a person
+// answer with the link, listen streams end with their final result. It returns
+// when nothing of ours runs in the background; calls in flight are the transport's.
+func (s *Server) Shutdown() {
+	s.mu.Lock()
+	s.stopped = true
+	s.mu.Unlock()
+	s.stop()
+	if s.http != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = s.http.Shutdown(ctx)
+	}
+	s.bg.Wait()
+}
+
+// background runs f until it returns or Shutdown; f must watch s.stopping.
+func (s *Server) background(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.stopped {
+		s.bg.Go(f)
+	}
+}
