@@ -3,6 +3,7 @@ package config_test
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -53,6 +54,26 @@ func read(t *testing.T, name string) []byte {
 	data, err := os.ReadFile(name)
 	must(t, err)
 	return data
+}
+
+// folder is a temporary folder that only we can write, whatever the umask.
+func folder(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	must(t, err)
+	must(t, os.Chmod(dir, 0o700))
+	return dir
+}
+
+// configFolder is where a user's configuration lies on this system, and the
+// environment that says so.
+func configFolder(home string) (dir string, env map[string]string) {
+	dir = filepath.Join(home, "conf")
+	env = map[string]string{"XDG_CONFIG_HOME": dir, "AppData": dir, "LocalAppData": dir}
+	if runtime.GOOS == "darwin" {
+		dir = filepath.Join(home, "Library", "Application Support")
+	}
+	return filepath.Join(dir, "grantry"), env
 }
 
 // write makes a file with exactly this mode, and the folders above it.

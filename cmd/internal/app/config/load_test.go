@@ -17,7 +17,7 @@ const hostile = "listen: 127.0.0.1:666\nnotify: exec:touch /tmp/owned\n"
 // TestWorkingDirectory is not parallel: it changes into a repository that a
 // stranger wrote. Nothing in it is read, under any name or by any variable.
 func TestWorkingDirectory(t *testing.T) {
-	repo, home := t.TempDir(), t.TempDir()
+	repo, home := folder(t), folder(t)
 	for _, name := range []string{
 		"grantry.yaml", "grantry.yml", ".grantry.yaml", "grantry/grantry.yaml", ".config/grantry/grantry.yaml",
 		"config/grantry/grantry.yaml", "grantry.yaml.example",
@@ -56,41 +56,34 @@ func TestWorkingDirectory(t *testing.T) {
 // TestLocation: the flag wins over the variable, which wins over the folder.
 func TestLocation(t *testing.T) {
 	t.Parallel()
-	home := t.TempDir()
-	folder := filepath.Join(home, "xdg")
-	env := map[string]string{"XDG_CONFIG_HOME": folder, "AppData": folder}
+	home := folder(t)
+	dir, env := configFolder(home)
 	opts := options(home, env)
-	steps := []struct{ name, want string }{
-		{"none.yaml", ""},
-		{"xdg/grantry/grantry.yaml", "127.0.0.1:1"},
-		{"variable.yaml", "127.0.0.1:2"},
-		{"flag.yaml", "127.0.0.1:3"},
-	}
-	for i, step := range steps {
-		path := filepath.Join(home, filepath.FromSlash(step.name))
-		if step.want != "" {
-			write(t, path, "listen: "+step.want, 0o644)
-		}
-		switch i {
-		case 0:
-			step.want, path = "127.0.0.1:8787", ""
-		case 2:
-			env["GRANTRY_CONFIG"] = path
-		case 3:
-			opts.File = path
-		}
+	expect := func(file, listen string) {
+		t.Helper()
 		c, err := config.Load(t.Context(), opts)
 		must(t, err)
-		if c.Listen != step.want || c.File != path {
-			t.Errorf("step %d: listen %s from %s, want %s from %s", i, c.Listen, c.File, step.want, path)
+		if c.Listen != listen || c.File != file {
+			t.Errorf("listen %s from %q, want %s from %q", c.Listen, c.File, listen, file)
 		}
 	}
+	expect("", "127.0.0.1:8787")
+	opts.Home, opts.Env = write(t, filepath.Join(home, "no-folder"), "", 0o600), func(string) string { return "" }
+	opts.DataDir = home
+	expect("", "127.0.0.1:8787")
+	opts = options(home, env)
+	user := write(t, filepath.Join(dir, "grantry.yaml"), "listen: 127.0.0.1:1", 0o644)
+	expect(user, "127.0.0.1:1")
+	env["GRANTRY_CONFIG"] = write(t, filepath.Join(home, "variable.yaml"), "listen: 127.0.0.1:2", 0o644)
+	expect(env["GRANTRY_CONFIG"], "127.0.0.1:2")
+	opts.File = write(t, filepath.Join(home, "flag.yaml"), "listen: 127.0.0.1:3", 0o644)
+	expect(opts.File, "127.0.0.1:3")
 }
 
 // TestMissing: a file that somebody named must be there.
 func TestMissing(t *testing.T) {
 	t.Parallel()
-	home := t.TempDir()
+	home := folder(t)
 	gone := filepath.Join(home, "gone.yaml")
 	opts := options(home, map[string]string{"GRANTRY_CONFIG": gone})
 	if _, err := config.Load(t.Context(), opts); !errors.Is(err, fs.ErrNotExist) {
@@ -105,11 +98,10 @@ func TestMissing(t *testing.T) {
 	if _, err := config.Load(t.Context(), opts); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("a folder: %v", err)
 	}
-	link := filepath.Join(home, "xdg", "grantry", "grantry.yaml")
-	must(t, os.MkdirAll(filepath.Dir(link), 0o700))
-	must(t, os.Symlink(gone, link))
-	opts = options(home, map[string]string{"XDG_CONFIG_HOME": filepath.Join(home, "xdg"), "AppData": filepath.Join(home, "xdg")})
-	opts.File = ""
+	dir, env := configFolder(home)
+	must(t, os.MkdirAll(dir, 0o700))
+	must(t, os.Symlink(gone, filepath.Join(dir, "grantry.yaml")))
+	opts = options(home, env)
 	if _, err := config.Load(t.Context(), opts); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a dangling link is no absent file: %v", err)
 	}
@@ -119,7 +111,7 @@ func TestLoadStopsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := config.Load(ctx, options(t.TempDir(), nil)); !errors.Is(err, context.Canceled) {
+	if _, err := config.Load(ctx, options(folder(t), nil)); !errors.Is(err, context.Canceled) {
 		t.Errorf("Load: %v", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // maxFile is how large a configuration file may be, in bytes.
@@ -107,8 +108,8 @@ func (o Options) locate() (string, error) {
 		return "", nil
 	}
 	name := filepath.Join(dir, "grantry", "grantry.yaml")
-	if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+	if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return "", nil // ENOTDIR: a service's home is often /dev/null
 	}
 	return name, nil
 }

@@ -29,7 +29,7 @@ func reference(t *testing.T, dir, ref string, env map[string]string) config.Secr
 
 func TestResolve(t *testing.T) {
 	t.Parallel()
-	dir, creds := t.TempDir(), t.TempDir()
+	dir, creds := folder(t), folder(t)
 	write(t, filepath.Join(dir, "secret"), " line one\nline two \r\n\n", 0o400)
 	write(t, filepath.Join(dir, "exact"), strings.Repeat("x", 64<<10), 0o600)
 	write(t, filepath.Join(creds, "mounted"), "mounted\n", 0o444)
@@ -63,7 +63,7 @@ func TestResolve(t *testing.T) {
 
 func TestResolveRefuses(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := folder(t)
 	for name, mode := range map[string]os.FileMode{"group": 0o640, "others": 0o604, "written": 0o620} {
 		write(t, filepath.Join(dir, name), canary, mode)
 	}
@@ -109,7 +109,7 @@ func TestResolveRefuses(t *testing.T) {
 // everything that it started.
 func TestResolveEndsWhatItStarted(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := folder(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	start := time.Now()

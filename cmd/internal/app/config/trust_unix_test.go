@@ -41,7 +41,7 @@ func TestTrust(t *testing.T) {
 	for name, tc := range trustCases() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := filepath.Join(t.TempDir(), "etc")
+			dir := filepath.Join(folder(t), "etc")
 			opts := options(dir, nil)
 			opts.File = write(t, filepath.Join(dir, "grantry.yaml"), "listen: 127.0.0.1:1", 0o600)
 			tc.prepare(t, dir, opts.File)
