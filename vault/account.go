@@ -170,6 +170,9 @@ func (v *Vault) revokeAtVendor(ctx context.Context, g GrantRow, t tokens) (bool,
 	if !bound(g, conn) || t.access.Token == "" && t.refresh == "" {
 		return false, nil
 	}
+	if g.AccountKey == "" && conn.Provider().Revoke.Radius == "project" {
+		return false, nil // nobody knows whose grant would go: it may be one that is in use
+	}
 	shared, err := v.shared(ctx, g)
 	if err != nil || shared {
 		return false, err
@@ -178,7 +181,7 @@ func (v *Vault) revokeAtVendor(ctx context.Context, g GrantRow, t tokens) (bool,
 		v.log.Warn("the vendor did not confirm a revocation", "connection", g.Connection, "grant", g.ID, "error", err)
 		return false, err
 	}
-	return conn.Provider().Revoke.Style != provider.RevokeNone, nil
+	return conn.CanRevoke(ctx), nil
 }
 
 // shared says whether somebody else's row holds the same account at the vendor:

@@ -153,9 +153,9 @@ func (v *Vault) authURL(ctx context.Context, fl flow, state string) (string, err
 	}
 	u, err := conn.AuthCodeURL(ctx, r)
 	if err != nil {
-		e := &ConsentError{Reason: ProviderUnreachable, Options: []Option{fl.Option}, Err: err}
-		if te := (*provider.TokenError)(nil); !errors.As(err, &te) {
-			e.Reason = ConnMisconfigured
+		e := &ConsentError{Reason: ConnMisconfigured, Options: []Option{fl.Option}, Err: err}
+		if de := (*provider.DiscoveryError)(nil); errors.As(err, &de) && de.Reason == provider.DiscoveryUnreachable {
+			e.Reason = ProviderUnreachable
 		}
 		return "", e
 	}

@@ -66,7 +66,7 @@ func (v *Vault) refreshOnce(ctx context.Context, p picked, stale *provider.Beare
 	if err != nil || a == nil {
 		return err
 	}
-	grant, err := a.p.conn.Refresh(ctx, provider.NewSecret(a.p.tokens.refresh), nil)
+	grant, err := a.p.conn.Refresh(ctx, provider.NewSecret(a.p.tokens.refresh), provider.ParseScopes(a.p.row.Scopes))
 	if err != nil {
 		return v.refused(ctx, a, err)
 	}

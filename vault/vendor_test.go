@@ -1,0 +1,155 @@
+package vault_test
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/grantry/grantry/vault/provider"
+)
+
+// vendor is a small strict OAuth server that holds the truth: which refresh
+// token lives, and how often each was sent.
+type vendor struct {
+	t   *testing.T
+	now func() time.Time
+	srv *httptest.Server
+
+	mu       sync.Mutex
+	account  string // whose account the next consent is
+	email    string
+	scopes   string // granted, "" = none said
+	life     int    // expires_in, 0 = none said
+	live     string // refresh token
+	sent     map[string]int
+	tokens   int // POSTs to the token endpoint
+	revoked  []string
+	noRT     bool
+	status   int // answer the next token requests so, 0 = properly
+	cut      bool
+	delay    time.Duration
+	verifier string
+	onToken  func()
+}
+
+func newVendor(t *testing.T, now func() time.Time) *vendor {
+	v := &vendor{t: t, now: now, account: "acc-1", email: "alice@example.com", life: 3600, sent: map[string]int{}}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /token", v.token)
+	mux.HandleFunc("GET /userinfo", v.userinfo)
+	mux.HandleFunc("POST /revoke", func(_ http.ResponseWriter, r *http.Request) {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.revoked = append(v.revoked, r.FormValue("token"))
+	})
+	v.srv = httptest.NewServer(mux)
+	t.Cleanup(v.srv.Close)
+	return v
+}
+
+func (v *vendor) connection(name string) *provider.Connection {
+	p, ok := provider.Catalog().Lookup("oauth2")
+	if !ok {
+		v.t.Fatal("no oauth2 provider")
+	}
+	p.Scope.Implies = map[string][]string{"files.all": {"files.read"}}
+	u, _ := url.Parse(v.srv.URL)
+	c, err := provider.NewConnection(provider.Registration{
+		Name: name, Provider: p, ClientID: "grantry", ClientSecret: provider.NewSecret("client-secret-canary"), LoopbackHTTP: true,
+		APIHosts: []string{u.Host},
+		Endpoints: provider.Endpoints{
+			Authorization: v.srv.URL + "/authorize", Token: v.srv.URL + "/token", Userinfo: v.srv.URL + "/userinfo", Revocation: v.srv.URL + "/revoke",
+		},
+	}, provider.Config{Now: v.now, TokenTimeout: 5 * time.Second})
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return c
+}
+
+func draw(prefix string) string { return prefix + "-canary-" + rand.Text() }
+
+func (v *vendor) token(w http.ResponseWriter, r *http.Request) {
+	v.mu.Lock()
+	v.tokens++
+	hook, delay := v.onToken, v.delay
+	v.mu.Unlock()
+	if hook != nil {
+		hook()
+	}
+	time.Sleep(delay)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	if v.status != 0 {
+		w.WriteHeader(v.status)
+		_, _ = w.Write([]byte(`{"error":"server_error","error_description":"` + r.FormValue("refresh_token") + `"}`))
+		return
+	}
+	if r.FormValue("grant_type") == "refresh_token" {
+		rt := r.FormValue("refresh_token")
+		v.sent[rt]++
+		if rt != v.live {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = w.Write([]byte(`{"error":"invalid_grant"}`))
+			return
+		}
+	} else {
+		v.verifier = r.FormValue("code_verifier")
+	}
+	v.answer(w)
+}
+
+// answer issues a token set; the refresh token before is dead from now on.
+func (v *vendor) answer(w http.ResponseWriter) {
+	out := map[string]any{"access_token": draw("at"), "token_type": "Bearer"}
+	if v.life > 0 {
+		out["expires_in"] = v.life
+	}
+	if !v.noRT {
+		v.live = draw("rt")
+		out["refresh_token"] = v.live
+	}
+	if v.scopes != "" {
+		out["scope"] = v.scopes
+	}
+	b, _ := json.Marshal(out)
+	if v.cut {
+		b = b[:len(b)/2]
+	}
+	_, _ = w.Write(b)
+}
+
+func (v *vendor) userinfo(w http.ResponseWriter, _ *http.Request) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	_ = json.NewEncoder(w).Encode(map[string]any{"sub": v.account, "email": v.email, "email_verified": true, "name": strings.ToUpper(v.account)})
+}
+
+func (v *vendor) set(f func(*vendor)) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	f(v)
+}
+
+func (v *vendor) requests() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.tokens
+}
+
+// worstSpend is how often the refresh token was sent that was sent most.
+func (v *vendor) worstSpend() (n int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, c := range v.sent {
+		n = max(n, c)
+	}
+	return n
+}
