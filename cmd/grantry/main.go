@@ -1,0 +1,88 @@
+// Command grantry is a self-hosted token vault for AI agents, served over MCP.
+//
+// Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 a person is needed.
+// Logs go to stderr, always; stdout carries results (and, under stdio, MCP only).
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/grantry/grantry/cmd/internal/app"
+	"github.com/grantry/grantry/cmd/internal/app/config"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+const (
+	exitFailed = 1
+	exitUsage  = 2
+	exitPerson = 3
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// streams are the process's own, or a test's.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// errPerson says that a person did not finish (exit code 3).
+var errPerson = errors.New("a person is needed")
+
+func run(ctx context.Context, args []string, s streams) int {
+	var c cli
+	exited := -1
+	parser, err := kong.New(&c,
+		kong.Name("grantry"), kong.Description(description), kong.UsageOnError(),
+		kong.Writers(s.out, s.err), kong.Exit(func(code int) { exited = code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if err != nil {
+		fmt.Fprintln(s.err, "grantry:", err)
+		return exitFailed
+	}
+	k, err := parser.Parse(args)
+	if exited >= 0 { // --help
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintf(s.err, "grantry: %v\nRun `grantry --help` for the commands.\n", err)
+		return exitUsage
+	}
+	e := &env{ctx: ctx, streams: s, common: &c.Common}
+	defer e.close()
+	return e.report(k.Run(e))
+}
+
+// report says what went wrong, and turns it into the exit code.
+func (e *env) report(err error) int {
+	var usage *app.UsageError
+	var problems *config.Problems
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errPerson):
+		fmt.Fprintln(e.err, "grantry:", err)
+		return exitPerson
+	case errors.As(err, &usage), errors.As(err, &problems):
+		fmt.Fprintln(e.err, "grantry:", err)
+		return exitUsage
+	}
+	fmt.Fprintln(e.err, "grantry:", err)
+	return exitFailed
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/grantry/grantry/cmd/internal/app"
+)
+
+type stdioCmd struct {
+	Agent     string `help:"Name of the agent, as pages show it. Default: what the client calls itself." placeholder:"NAME"`
+	NoBrowser bool   `help:"Do not open links in the system browser."`
+}
+
+// Run serves MCP until stdin ends.
+func (c *stdioCmd) Run(e *env) error {
+	a, err := e.open(app.Options{Agent: c.Agent, OpenBrowser: opener(c.NoBrowser)})
+	if err != nil {
+		return err
+	}
+	return a.Stdio(e.ctx, e.in, e.out)
+}
+
+type serveCmd struct{}
+
+// Run serves until a signal.
+func (*serveCmd) Run(e *env) error {
+	a, err := e.open(app.Options{})
+	if err != nil {
+		return err
+	}
+	return a.Serve(e.ctx, func(r app.Ready) { e.printReady(r) })
+}
+
+func (e *env) printReady(r app.Ready) {
+	fmt.Fprintf(e.out, "MCP: %s\nConnections: %s\n", r.MCP, r.Connections)
+	if r.Sandbox == "" {
+		return
+	}
+	fmt.Fprintf(e.out, `Sandbox: %s (made-up Google, Slack and Salesforce, for alice and bob)
+Control: %s (bearer token of the sandbox's control API)
+
+Try it:
+  claude mcp add --transport http grantry %s
+  then ask: "What is on my calendar this week?" and follow the link that it shows.
+`, r.Sandbox, r.Control, r.MCP)
+}
+
+type versionCmd struct{}
+
+// Run prints the version.
+func (*versionCmd) Run(e *env) error {
+	_, err := fmt.Fprintln(e.out, "grantry", version)
+	return err
+}

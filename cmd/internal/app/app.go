@@ -1,0 +1,100 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+
+	"github.com/grantry/grantry/cmd/internal/app/config"
+	"github.com/grantry/grantry/vault"
+	"github.com/grantry/grantry/vault/provider"
+)
+
+// Options are what a command starts the program with.
+type Options struct {
+	Config      *config.Config
+	Version     string
+	Logger      *slog.Logger
+	Agent       string                  // --agent, stdio
+	OpenBrowser func(link string) error // nil = never
+}
+
+// App is the program. Its vault opens at the first call of Vault.
+type App struct {
+	opts     Options
+	cfg      *config.Config
+	log      *slog.Logger
+	catalog  *provider.Set
+	instance string
+
+	signIn *issuer // who signs people in; nil on a local vault
+
+	mu      sync.Mutex
+	opened  *opened
+	sandbox *sandboxServer
+}
+
+// opened is a vault with what must end after it.
+type opened struct {
+	vault *vault.Vault
+	close []func() error
+}
+
+// UsageError is a problem of configuration or usage: exit code 2.
+type UsageError struct{ Text string }
+
+// Error is the sentence for the person.
+func (e *UsageError) Error() string { return e.Text }
+
+// New makes the program; it starts nothing and touches no file.
+func New(o Options) (*App, error) {
+	if o.Config == nil {
+		return nil, errors.New("app: no configuration")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	id := make([]byte, 8)
+	if _, err := io.ReadFull(rand.Reader, id); err != nil {
+		return nil, err
+	}
+	return &App{opts: o, cfg: o.Config, log: o.Logger, catalog: provider.Catalog(), instance: hex.EncodeToString(id)}, nil
+}
+
+// Close waits for refreshes to commit and closes the vault, if it was opened.
+func (a *App) Close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var errs []error
+	if a.opened != nil {
+		errs = append(errs, a.opened.vault.Close())
+		for i := len(a.opened.close) - 1; i >= 0; i-- {
+			errs = append(errs, a.opened.close[i]())
+		}
+		a.opened = nil
+	}
+	if a.sandbox != nil {
+		errs = append(errs, a.sandbox.Close())
+		a.sandbox = nil
+	}
+	return errors.Join(errs...)
+}
+
+// Vault opens the vault, once; after a failure the next call tries again.
+func (a *App) Vault(ctx context.Context) (*vault.Vault, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.opened != nil {
+		return a.opened.vault, nil
+	}
+	o, err := a.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a.opened = o
+	return o.vault, nil
+}

@@ -1,0 +1,111 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/grantry/grantry/cmd/internal/app/config"
+	"github.com/grantry/grantry/tools/sandbox"
+	"github.com/grantry/grantry/vault/provider"
+)
+
+// connections builds what the config names; under --sandbox the fake vendors instead.
+func (a *App) connections(ctx context.Context) ([]*provider.Connection, error) {
+	if a.cfg.Sandbox {
+		return a.sandboxConnections()
+	}
+	var out []*provider.Connection
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(a.cfg.Connections)) {
+		c, err := a.connection(ctx, name, a.cfg.Connections[name])
+		if err != nil {
+			errs = append(errs, fmt.Errorf("connections.%s: %w", name, err))
+			continue
+		}
+		out = append(out, c)
+	}
+	return out, errors.Join(errs...)
+}
+
+func (a *App) connection(ctx context.Context, name string, c config.Connection) (*provider.Connection, error) {
+	p, ok := a.catalog.Lookup(c.Provider)
+	if !ok {
+		return nil, fmt.Errorf("unknown provider %q", c.Provider)
+	}
+	reg := provider.Registration{
+		Name: name, Provider: p, ClientID: c.ClientID, Auth: c.ClientAuth, Endpoints: c.Endpoints, Scopes: c.Scopes,
+		APIHosts: c.APIHosts, BotToken: c.Token == "bot", Tenant: c.Tenant, LoopbackHTTP: a.loopback(),
+	}
+	if c.Issuer != "" {
+		reg.Endpoints.Issuer = c.Issuer
+	}
+	if !c.ClientSecret.IsZero() {
+		secret, err := c.ClientSecret.Resolve(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("client_secret: %w", err)
+		}
+		reg.ClientSecret = secret
+	}
+	return provider.NewConnection(reg, a.providerConfig())
+}
+
+func (a *App) providerConfig() provider.Config {
+	return provider.Config{HTTP: &http.Client{}, Logger: a.log}
+}
+
+// loopback says whether Grantry itself is only on this machine: then, and only then, vendors may be on plain loopback http.
+func (a *App) loopback() bool {
+	address := a.cfg.PublicURL
+	if address == "" {
+		return loopbackAddress(a.cfg.Listen)
+	}
+	u, err := url.Parse(address)
+	return err == nil && loopbackHost(u.Hostname())
+}
+
+func loopbackAddress(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	return err == nil && loopbackHost(host)
+}
+
+func loopbackHost(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// sandboxVendors are the fakes, named as a person would name the connections.
+var sandboxVendors = [...]string{"google", "salesforce", "slack"}
+
+func (a *App) sandboxConnections() ([]*provider.Connection, error) {
+	sb, err := a.sandboxValue()
+	if err != nil {
+		return nil, err
+	}
+	var out []*provider.Connection
+	for _, name := range sandboxVendors {
+		r, _ := sb.Vendor(name)
+		p, _ := a.catalog.Lookup(name)
+		c, err := provider.NewConnection(provider.Registration{
+			Name: name, Provider: p, ClientID: r.ClientID, ClientSecret: provider.NewSecret(r.ClientSecret),
+			Endpoints: sandboxEndpoints(r), LoopbackHTTP: true,
+		}, a.providerConfig())
+		if err != nil {
+			return nil, fmt.Errorf("connecting the sandbox's %s: %w", name, err)
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+func sandboxEndpoints(r sandbox.Registration) provider.Endpoints {
+	return provider.Endpoints{
+		Issuer: r.Issuer, Authorization: r.Authorization, Token: r.Token, Revocation: r.Revocation,
+		Userinfo: r.Userinfo, JWKS: r.JWKS, API: r.API,
+	}
+}

@@ -1,0 +1,66 @@
+package app
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// holdInstance holds an exclusive lock on run/<instance>.lock for the life of
+// the process: whoever can take it knows that the process is gone, without
+// trusting process ids. It is a file of its own, so that SQLite's locks are untouched.
+func (a *App) holdInstance() (*os.File, error) {
+	dir := filepath.Join(a.cfg.DataDir, runFolder)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making run folder: %w", err)
+	}
+	a.sweepInstances(dir)
+	f, err := os.OpenFile(a.instanceFile(a.instance), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("making instance lock: %w", err)
+	}
+	if ok, err := tryLock(f); err != nil || !ok {
+		_ = f.Close()
+		return nil, fmt.Errorf("locking %s: %w", f.Name(), err)
+	}
+	return f, nil
+}
+
+func (a *App) instanceFile(id string) string {
+	return filepath.Join(a.cfg.DataDir, runFolder, filepath.Base(id)+".lock")
+}
+
+// instanceDead says whether the process of that instance is provably gone. A
+// missing file proves nothing: it may be another machine's.
+func (a *App) instanceDead(id string) bool {
+	if id == a.instance {
+		return false
+	}
+	f, err := os.OpenFile(a.instanceFile(id), os.O_RDWR, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	ok, err := tryLock(f)
+	return err == nil && ok
+}
+
+// sweepInstances removes lock files that nobody has held for a while; they are kept at first, since a lease may name them.
+func (a *App) sweepInstances(dir string) {
+	names, _ := filepath.Glob(filepath.Join(dir, "*.lock"))
+	for _, n := range names {
+		info, err := os.Stat(n)
+		if err != nil || sinceMod(info) < staleInstance {
+			continue
+		}
+		id := filepath.Base(n[:len(n)-len(".lock")])
+		if a.instanceDead(id) {
+			_ = os.Remove(n)
+		}
+	}
+}
+
+const staleInstance = 24 * time.Hour
+
+func sinceMod(info os.FileInfo) time.Duration { return time.Since(info.ModTime()) }

@@ -1,0 +1,248 @@
+package app
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/user"
+	"sync"
+	"time"
+
+	"github.com/grantry/grantry/consent"
+	"github.com/grantry/grantry/mcp"
+	"github.com/grantry/grantry/vault"
+)
+
+const (
+	proofPath  = "/.well-known/grantry-process"
+	proofLabel = "process"
+	modeLocal  = "local"
+	takeOver   = 500 * time.Millisecond // how often a process looks whether the port is free
+)
+
+// person is the one person of a local vault: the operating system's user. stdio
+// and `grantry connect` are this same caller.
+func (a *App) person(v *vault.Vault) (vault.Person, error) {
+	p, err := a.osUser()
+	p.Issuer = "local:" + v.ID()
+	return p, err
+}
+
+// osUser is that person without the vault's id, which is known when the vault is open.
+func (a *App) osUser() (vault.Person, error) {
+	u, err := user.Current()
+	if err != nil {
+		return vault.Person{}, fmt.Errorf("reading the operating system's user: %w", err)
+	}
+	return vault.Person{Caller: vault.Caller{Subject: u.Uid}, Name: u.Username}, nil
+}
+
+// localPages are the pages of a local vault. All processes of the vault share
+// one address: whoever holds the port serves, proves itself to the others by a
+// MAC under the vault's key, and when it goes another takes the port over.
+type localPages struct {
+	app *App
+
+	mu   sync.Mutex
+	held *heldPages
+}
+
+// heldPages is what this process serves.
+type heldPages struct {
+	url  string
+	http *http.Server
+}
+
+// address makes sure that the pages are served, by us or by a process of ours,
+// and answers their address. A stranger on the port is a *mcp.Notice, unless a
+// free port serves as well.
+func (p *localPages) address(ctx context.Context) (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held != nil {
+		return p.held.url, nil
+	}
+	if err := p.hold(ctx, p.app.cfg.Listen); err == nil {
+		return p.held.url, nil
+	} else if !inUse(err) {
+		return "", err
+	}
+	if p.sibling(ctx) {
+		return p.app.localURL(), nil
+	}
+	p.app.log.Warn("another program holds the pages' port; using a free one", "listen", p.app.cfg.Listen)
+	if err := p.hold(ctx, "127.0.0.1:0"); err != nil {
+		return "", &mcp.Notice{Text: p.app.strangerText(), Err: err}
+	}
+	return p.held.url, nil
+}
+
+func (a *App) strangerText() string {
+	return fmt.Sprintf("Another program uses %s, where Grantry's pages should be. Stop it, or set `listen` in Grantry's config to a free port and register that port's callback at the vendor.", a.cfg.Listen)
+}
+
+// localURL is the address of the shared port.
+func (a *App) localURL() string {
+	if a.cfg.PublicURL != "" {
+		return a.cfg.PublicURL
+	}
+	return "http://" + a.cfg.Listen
+}
+
+// hold listens and serves; the error of net.Listen comes back as it is.
+func (p *localPages) hold(ctx context.Context, addr string) error {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	h, err := p.app.localHandler(ctx, ln, addr != p.app.cfg.Listen)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	srv := &http.Server{Handler: h.handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes, ErrorLog: p.app.errorLog()}
+	p.held = &heldPages{url: h.url, http: srv}
+	go func() { _ = srv.Serve(ln) }()
+	return nil
+}
+
+// localServer is a handler with the address that it believes in.
+type localServer struct {
+	url     string
+	handler http.Handler
+}
+
+func (a *App) localHandler(ctx context.Context, ln net.Listener, elsewhere bool) (*localServer, error) {
+	address := "http://" + ln.Addr().String()
+	if a.cfg.PublicURL != "" && !elsewhere {
+		address = a.cfg.PublicURL
+	}
+	if a.cfg.Sandbox && a.sandbox == nil {
+		if err := a.startSandbox(ln, address); err != nil {
+			return nil, err
+		}
+	}
+	v, err := a.Vault(ctx)
+	if err != nil {
+		return nil, err
+	}
+	who, err := a.person(v)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := a.pages(v, address, func(c *consent.Config) {
+		c.Local, c.Peer = &who, consent.SameUser(os.Getuid())
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &localServer{url: address, handler: a.proving(v, ln.Addr().String(), modeLocal, a.routes(v, nil, pages, address))}, nil
+}
+
+// proof is what the holder of the port answers to a nonce.
+type proof struct {
+	Mode string `json:"mode"`
+	MAC  string `json:"mac"`
+}
+
+func prove(v *vault.Vault, mode, addr, nonce string) string {
+	return base64.RawURLEncoding.EncodeToString(v.MAC(proofLabel, []byte(mode+"\n"+addr+"\n"+nonce)))
+}
+
+// proving answers the question of our other processes before everything else.
+func (a *App) proving(v *vault.Vault, addr, mode string, next http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+proofPath, func(w http.ResponseWriter, r *http.Request) {
+		nonce := r.URL.Query().Get("nonce")
+		if len(nonce) < 16 || len(nonce) > 64 {
+			plain(w, http.StatusBadRequest, "a nonce is missing")
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		_ = json.NewEncoder(w).Encode(proof{Mode: mode, MAC: prove(v, mode, addr, nonce)})
+	})
+	mux.Handle("/", next)
+	return mux
+}
+
+// sibling asks the holder of the port for its proof. The MAC is over the
+// address, so that a stranger cannot pass the question on to a process of ours elsewhere.
+func (p *localPages) sibling(ctx context.Context) bool {
+	v, err := p.app.Vault(ctx)
+	if err != nil {
+		return false
+	}
+	raw := make([]byte, 16)
+	if _, err := io.ReadFull(rand.Reader, raw); err != nil {
+		return false
+	}
+	nonce := base64.RawURLEncoding.EncodeToString(raw)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.app.cfg.Listen+proofPath+"?nonce="+url.QueryEscape(nonce), nil)
+	if err != nil {
+		return false
+	}
+	client := &http.Client{
+		Transport:     &http.Transport{Proxy: nil, DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	var got proof
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<10)).Decode(&got); err != nil {
+		return false
+	}
+	return got.Mode == modeLocal && hmac.Equal([]byte(got.MAC), []byte(prove(v, modeLocal, p.app.cfg.Listen, nonce)))
+}
+
+// run keeps the pages reachable while the program runs: it takes the port over when its holder has gone.
+func (p *localPages) run(ctx context.Context) {
+	tick := time.NewTicker(takeOver)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			p.tryHold(ctx)
+		}
+	}
+}
+
+func (p *localPages) tryHold(ctx context.Context) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held != nil {
+		return
+	}
+	if err := p.hold(ctx, p.app.cfg.Listen); err != nil && !inUse(err) && ctx.Err() == nil {
+		p.app.log.Warn("serving the pages", "error", err)
+	}
+}
+
+// stop ends the pages; a browser in the middle of a request has a moment to finish.
+func (p *localPages) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := p.held.http.Shutdown(ctx); err != nil {
+		_ = p.held.http.Close()
+	}
+}

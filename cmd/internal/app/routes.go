@@ -1,0 +1,74 @@
+package app
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/grantry/grantry/consent"
+	"github.com/grantry/grantry/mcp"
+	"github.com/grantry/grantry/vault"
+)
+
+// routes is the table of DESIGN's HTTP section: health outside of the Host check, everything else behind it.
+func (a *App) routes(v *vault.Vault, m *mcp.Server, pages *consent.Handler, publicURL string) http.Handler {
+	inner := http.NewServeMux()
+	pages.Mount(inner)
+	if m != nil {
+		inner.Handle("/mcp", m.Handler())
+		inner.Handle("/.well-known/oauth-protected-resource", m.ProtectedResource())
+		inner.Handle("/.well-known/oauth-protected-resource/mcp", m.ProtectedResource())
+	}
+	inner.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/connections", http.StatusSeeOther) })
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := v.Ready(r.Context()); err != nil {
+			a.log.Error("not ready", "error", err)
+			plain(w, http.StatusServiceUnavailable, "the vault cannot be written")
+			return
+		}
+		plain(w, http.StatusOK, "ready")
+	})
+	mux.Handle("/", a.hosts(publicURL, inner))
+	return mux
+}
+
+func plain(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(code)
+	_, _ = w.Write([]byte(text + "\n"))
+}
+
+// hosts refuses requests for a name that is not ours: the answer to DNS
+// rebinding (R38). An entry without a port holds for any port.
+func (a *App) hosts(publicURL string, next http.Handler) http.Handler {
+	allowed := slices.Clone(a.cfg.AllowedHosts)
+	if u, err := url.Parse(publicURL); err == nil {
+		allowed = append(allowed, strings.ToLower(u.Hostname()), strings.ToLower(u.Host))
+	}
+	if loopbackAddress(a.cfg.Listen) {
+		allowed = append(allowed, "localhost", "127.0.0.1", "::1")
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !allowedHost(allowed, r.Host) {
+			plain(w, http.StatusForbidden, "this server does not answer to that host name; if it should, add it to allowed_hosts")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func allowedHost(allowed []string, host string) bool {
+	host = strings.ToLower(host)
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	name = strings.Trim(name, "[]")
+	return slices.Contains(allowed, host) || slices.Contains(allowed, name)
+}

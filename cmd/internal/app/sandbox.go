@@ -1,0 +1,98 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/grantry/grantry/tools/sandbox"
+)
+
+const sandboxState = "vendors.json"
+
+// sandboxServer is the fake vendors on their own listener.
+type sandboxServer struct {
+	value *sandbox.Sandbox
+	http  *http.Server
+}
+
+// Close stops serving and writes the vendors' state.
+func (s *sandboxServer) Close() error {
+	var err error
+	if s.http != nil {
+		err = s.http.Close()
+	}
+	return errors.Join(err, s.value.Close())
+}
+
+// startSandbox serves the fake vendors on the port after the pages' (any, when
+// that was left to the system). The process that holds the pages' port runs it.
+func (a *App) startSandbox(pages net.Listener, publicURL string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.prepareFolder(); err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", a.sandboxAddress(pages))
+	if err != nil {
+		return &UsageError{Text: fmt.Sprintf("the sandbox's vendors need %s, the port after the pages': %v; give another with --listen", a.sandboxAddress(pages), err)}
+	}
+	sb, err := a.newSandbox("http://"+ln.Addr().String(), publicURL)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	srv := &http.Server{Handler: sb.Handler(), ReadHeaderTimeout: headerTimeout, ErrorLog: a.errorLog()}
+	a.sandbox = &sandboxServer{value: sb, http: srv}
+	go func() { _ = srv.Serve(ln) }()
+	return nil
+}
+
+func (a *App) newSandbox(base, publicURL string) (*sandbox.Sandbox, error) {
+	sb, err := sandbox.New(sandbox.Config{
+		BaseURL: base, PublicURL: publicURL, StateFile: filepath.Join(a.cfg.DataDir, sandboxState), Logger: a.log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("starting the sandbox: %w", err)
+	}
+	return sb, nil
+}
+
+func (a *App) sandboxAddress(pages net.Listener) string {
+	host, port, _ := net.SplitHostPort(pages.Addr().String())
+	if _, asked, _ := net.SplitHostPort(a.cfg.Listen); asked == "0" {
+		return net.JoinHostPort(host, "0")
+	}
+	n, _ := strconv.Atoi(port)
+	return net.JoinHostPort(host, strconv.Itoa(n+1))
+}
+
+// sandboxValue is the running sandbox, or, in a process that does not hold the
+// port, one that is only read for its registrations.
+func (a *App) sandboxValue() (*sandbox.Sandbox, error) {
+	if a.sandbox != nil {
+		return a.sandbox.value, nil
+	}
+	host, port, err := net.SplitHostPort(a.cfg.Listen)
+	n, _ := strconv.Atoi(port)
+	if err != nil || n == 0 {
+		return nil, &UsageError{Text: "the sandbox is not running: start `grantry serve --sandbox` first, or name its address with --listen"}
+	}
+	return a.newSandbox("http://"+net.JoinHostPort(host, strconv.Itoa(n+1)), "http://"+a.cfg.Listen)
+}
+
+// waitForSandbox waits until the holder of the port has written the vendors' registrations.
+func (a *App) waitForSandbox(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		if _, err := net.DialTimeout("tcp", a.cfg.Listen, time.Second); err == nil {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}

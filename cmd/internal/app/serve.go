@@ -1,0 +1,191 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/grantry/grantry/consent"
+	"github.com/grantry/grantry/mcp"
+	"github.com/grantry/grantry/vault"
+)
+
+const (
+	headerTimeout = 5 * time.Second
+	idleTimeout   = 60 * time.Second
+	headerBytes   = 16 << 10
+	stopWithin    = 10 * time.Second
+	sweepEvery    = time.Minute
+)
+
+// noIdentity is what `serve` says when nobody could sign in.
+const noIdentity = `serve needs to know who people are. Set identity.issuer and identity.client_id in the config to your identity provider,
+or try it with made-up vendors and people: grantry serve --sandbox`
+
+// Ready says where a running server is reached.
+type Ready struct {
+	MCP, Connections string
+	Sandbox, Control string // base URL of the fake vendors, and the control API's secret; "" without --sandbox
+}
+
+// Serve runs the HTTP server until ctx ends, then stops within 10 seconds. It
+// calls ready once it can be reached. Nobody to sign people in is a *UsageError.
+func (a *App) Serve(ctx context.Context, ready func(Ready)) error {
+	if a.cfg.Identity.Issuer == "" && !a.cfg.Sandbox {
+		return &UsageError{Text: noIdentity}
+	}
+	ln, err := net.Listen("tcp", a.cfg.Listen)
+	if err != nil {
+		return &UsageError{Text: fmt.Sprintf("cannot listen on %s: %v; another Grantry may run there, or set `listen`", a.cfg.Listen, err)}
+	}
+	defer ln.Close()
+	publicURL := a.publicURL(ln)
+	if a.cfg.Sandbox {
+		if err := a.startSandbox(ln, publicURL); err != nil {
+			return err
+		}
+	}
+	s, err := a.server(ctx, publicURL)
+	if err != nil {
+		return err
+	}
+	if ln, err = a.secure(ln); err != nil {
+		return err
+	}
+	ready(a.readyLines(publicURL))
+	return a.run(ctx, ln, s)
+}
+
+func (a *App) readyLines(publicURL string) Ready {
+	r := Ready{MCP: publicURL + "/mcp", Connections: publicURL + "/connections"}
+	if a.sandbox != nil {
+		r.Sandbox, r.Control = a.sandbox.value.Issuer().Issuer, a.sandbox.value.ControlSecret()
+	}
+	return r
+}
+
+func (a *App) publicURL(ln net.Listener) string {
+	switch {
+	case a.cfg.PublicURL != "":
+		return a.cfg.PublicURL
+	case a.cfg.TLS.Cert != "":
+		return "https://" + ln.Addr().String()
+	}
+	return "http://" + ln.Addr().String()
+}
+
+// secure puts TLS around the listener when the config names a certificate.
+func (a *App) secure(ln net.Listener) (net.Listener, error) {
+	if a.cfg.TLS.Cert == "" {
+		return ln, nil
+	}
+	cert, err := tls.LoadX509KeyPair(a.cfg.TLS.Cert, a.cfg.TLS.Key)
+	if err != nil {
+		return nil, &UsageError{Text: fmt.Sprintf("tls: %v", err)}
+	}
+	return tls.NewListener(ln, &tls.Config{
+		Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+	}), nil
+}
+
+// server is everything behind the listener of Serve.
+type server struct {
+	vault   *vault.Vault
+	mcp     *mcp.Server
+	handler http.Handler
+}
+
+func (a *App) server(ctx context.Context, publicURL string) (*server, error) {
+	id, err := a.issuer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a.signIn = id
+	v, err := a.Vault(ctx)
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := id.verifier(publicURL)
+	if err != nil {
+		return nil, &UsageError{Text: fmt.Sprintf("identity: %v", err)}
+	}
+	cfg := a.mcpConfig(publicURL)
+	cfg.Open = func(context.Context) (mcp.Vault, error) { return v, nil }
+	cfg.Verifier, cfg.Issuers, cfg.AllowedOrigins = verifier, []string{id.issuer}, a.cfg.AllowedOrigins
+	m, err := mcp.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := a.pages(v, publicURL, func(c *consent.Config) { c.SignIn = id.signIn() })
+	if err != nil {
+		return nil, err
+	}
+	return &server{vault: v, mcp: m, handler: a.routes(v, m, pages, publicURL)}, nil
+}
+
+// pages makes the handler of what people see.
+func (a *App) pages(v *vault.Vault, publicURL string, who func(*consent.Config)) (*consent.Handler, error) {
+	machine, _ := os.Hostname()
+	cfg := consent.Config{
+		Vault: v, Records: v.Records(), PublicURL: publicURL, Machine: machine, Connection: v.Connection,
+		Scopes: a.scopesFor(v), AccessTTL: a.cfg.Access.DefaultTTL, Sandbox: a.cfg.Sandbox, Logger: a.log,
+	}
+	who(&cfg)
+	return consent.New(cfg)
+}
+
+// run serves until ctx ends; then streams end, calls in flight finish, and refreshes commit.
+func (a *App) run(ctx context.Context, ln net.Listener, s *server) error {
+	srv := &http.Server{
+		Handler: s.handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
+		ErrorLog: a.errorLog(),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(ln) }()
+	go a.sweep(ctx, s.vault)
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serving: %w", err)
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	defer cancel()
+	s.mcp.Shutdown()
+	if err := srv.Shutdown(stop); err != nil {
+		a.log.Warn("some connections did not end in time", "error", err)
+		_ = srv.Close()
+	}
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// sweep removes expired records while the program runs.
+func (a *App) sweep(ctx context.Context, v *vault.Vault) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if _, err := v.Sweep(ctx); err != nil && ctx.Err() == nil {
+				a.log.Warn("sweeping expired records", "error", err)
+			}
+		}
+	}
+}
+
+// errorLog sends what http.Server has to say to the log; its lines may quote a request, so they go out at debug.
+func (a *App) errorLog() *log.Logger { return slog.NewLogLogger(a.log.Handler(), slog.LevelDebug) }
+
+var _ io.Closer = (*App)(nil)

@@ -1,0 +1,119 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/grantry/grantry/mcp"
+	"github.com/grantry/grantry/vault"
+)
+
+// Stdio serves MCP on in and out until in ends, for the operating system's
+// user. Where people sign in elsewhere it is a *UsageError that names the server.
+func (a *App) Stdio(ctx context.Context, in io.Reader, out io.Writer) error {
+	if err := a.requireLocal("stdio"); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	pages := &localPages{app: a}
+	cfg := a.mcpConfig(a.localURL())
+	cfg.Open = a.openLocal(pages)
+	cfg.Pages, cfg.OpenBrowser = pages.address, a.opts.OpenBrowser
+	who, err := a.osUser()
+	if err != nil {
+		return err
+	}
+	cfg.Local = &who
+	m, err := mcp.New(cfg)
+	if err != nil {
+		return err
+	}
+	go pages.run(ctx)
+	err = m.ServeStdio(ctx, in, out)
+	pages.stop()
+	return err
+}
+
+// openLocal opens the vault for the first call that needs it. Under --sandbox the vendors must stand first.
+func (a *App) openLocal(pages *localPages) func(context.Context) (mcp.Vault, error) {
+	return func(ctx context.Context) (mcp.Vault, error) {
+		if a.cfg.Sandbox {
+			if _, err := pages.address(ctx); err != nil {
+				return nil, err
+			}
+		}
+		v, err := a.Vault(ctx)
+		if err != nil {
+			return nil, notice(err)
+		}
+		return v, nil
+	}
+}
+
+// notice makes a problem of configuration readable in a tool's answer.
+func notice(err error) error {
+	var u *UsageError
+	if errors.As(err, &u) {
+		return &mcp.Notice{Text: "Grantry cannot open its vault: " + u.Text, Err: err}
+	}
+	return err
+}
+
+// requireLocal refuses what only a vault of one person can do.
+func (a *App) requireLocal(command string) error {
+	if a.cfg.Sandbox || a.cfg.Identity.Issuer == "" && a.cfg.Identity.Upstream.Issuer == "" {
+		return nil
+	}
+	where := a.localURL()
+	if command == "stdio" {
+		return &UsageError{Text: fmt.Sprintf("this config signs people in at an identity provider, so agents use the server: run `grantry serve` and add %s/mcp to the client; for a vault of your own, give `grantry stdio` another --data-dir and --config", where)}
+	}
+	return &UsageError{Text: fmt.Sprintf("this config signs people in at an identity provider: connect accounts at %s/connections", where)}
+}
+
+// Local is the vault, its pages and its one person, for a command at the terminal.
+type Local struct {
+	Vault  *vault.Vault
+	Person vault.Person
+	pages  *localPages
+	cancel context.CancelFunc
+}
+
+// Local opens the vault with its pages for a command like `connect`.
+func (a *App) Local(ctx context.Context) (*Local, error) {
+	if err := a.requireLocal("connect"); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	l := &Local{pages: &localPages{app: a}, cancel: cancel}
+	if _, err := l.pages.address(ctx); err != nil {
+		cancel()
+		return nil, err
+	}
+	var err error
+	if l.Vault, err = a.Vault(ctx); err != nil {
+		cancel()
+		return nil, err
+	}
+	if l.Person, err = a.person(l.Vault); err != nil {
+		cancel()
+		return nil, err
+	}
+	go l.pages.run(ctx)
+	return l, nil
+}
+
+// Link is a ticket's address.
+func (l *Local) Link(ctx context.Context, t vault.Ticket) (string, error) {
+	base, err := l.pages.address(ctx)
+	return base + "/consent/" + l.Vault.Handle(t), err
+}
+
+// Close ends the pages. The vault is the App's to close.
+func (l *Local) Close() {
+	l.cancel()
+	l.pages.stop()
+}
