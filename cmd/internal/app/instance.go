@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// staleInstance is how long a lock file that nobody holds is kept: a lease may name it.
+const staleInstance = 24 * time.Hour
+
 // holdInstance holds an exclusive lock on run/<instance>.lock for the life of
 // the process: whoever can take it knows that the process is gone, without
 // trusting process ids. It is a file of its own, so that SQLite's locks are untouched.
@@ -46,12 +49,12 @@ func (a *App) instanceDead(id string) bool {
 	return err == nil && ok
 }
 
-// sweepInstances removes lock files that nobody has held for a while; they are kept at first, since a lease may name them.
+// sweepInstances removes lock files of processes that ended without doing so themselves, a while ago.
 func (a *App) sweepInstances(dir string) {
 	names, _ := filepath.Glob(filepath.Join(dir, "*.lock"))
 	for _, n := range names {
 		info, err := os.Stat(n)
-		if err != nil || sinceMod(info) < staleInstance {
+		if err != nil || time.Since(info.ModTime()) < staleInstance {
 			continue
 		}
 		id := filepath.Base(n[:len(n)-len(".lock")])
@@ -60,7 +63,3 @@ func (a *App) sweepInstances(dir string) {
 		}
 	}
 }
-
-const staleInstance = 24 * time.Hour
-
-func sinceMod(info os.FileInfo) time.Duration { return time.Since(info.ModTime()) }

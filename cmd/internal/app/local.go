@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -95,7 +96,7 @@ func (a *App) localURL() string {
 	if a.cfg.PublicURL != "" {
 		return a.cfg.PublicURL
 	}
-	return "http://" + a.cfg.Listen
+	return a.scheme() + a.cfg.Listen
 }
 
 // hold listens and serves; the error of net.Listen comes back as it is.
@@ -108,9 +109,13 @@ func (p *localPages) hold(ctx context.Context, addr string) error {
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
+	secured, err := p.app.secure(ln)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
 	srv := &http.Server{Handler: h.handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes, ErrorLog: p.app.errorLog()}
 	p.held = &heldPages{url: h.url, http: srv}
-	go func() { _ = srv.Serve(ln) }()
+	go func() { _ = srv.Serve(secured) }()
 	return nil
 }
 
@@ -121,7 +126,7 @@ type localServer struct {
 }
 
 func (a *App) localHandler(ctx context.Context, ln net.Listener, elsewhere bool) (*localServer, error) {
-	address := "http://" + ln.Addr().String()
+	address := a.scheme() + ln.Addr().String()
 	if a.cfg.PublicURL != "" && !elsewhere {
 		address = a.cfg.PublicURL
 	}
@@ -188,12 +193,13 @@ func (p *localPages) sibling(ctx context.Context) bool {
 	nonce := base64.RawURLEncoding.EncodeToString(raw)
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.app.cfg.Listen+proofPath+"?nonce="+url.QueryEscape(nonce), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.app.scheme()+p.app.cfg.Listen+proofPath+"?nonce="+url.QueryEscape(nonce), nil)
 	if err != nil {
 		return false
 	}
 	client := &http.Client{
-		Transport:     &http.Transport{Proxy: nil, DisableKeepAlives: true},
+		// The MAC proves who answers, whatever name the certificate is for.
+		Transport:     &http.Transport{Proxy: nil, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	resp, err := client.Do(req)

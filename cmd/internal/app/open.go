@@ -42,7 +42,7 @@ func (a *App) open(ctx context.Context) (_ *opened, err error) {
 	if err != nil {
 		return nil, err
 	}
-	o.close = append(o.close, lock.Close)
+	o.close = append(o.close, func() error { return errors.Join(os.Remove(lock.Name()), lock.Close()) })
 	store, err := sqlstore.Open(ctx, sqlstore.Config{Path: filepath.Join(a.cfg.DataDir, vaultFile), Logger: a.log})
 	if err != nil {
 		return nil, err

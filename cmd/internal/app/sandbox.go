@@ -1,14 +1,12 @@
 package app
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	"github.com/grantry/grantry/tools/sandbox"
 )
@@ -83,16 +81,4 @@ func (a *App) sandboxValue() (*sandbox.Sandbox, error) {
 		return nil, &UsageError{Text: "the sandbox is not running: start `grantry serve --sandbox` first, or name its address with --listen"}
 	}
 	return a.newSandbox("http://"+net.JoinHostPort(host, strconv.Itoa(n+1)), "http://"+a.cfg.Listen)
-}
-
-// waitForSandbox waits until the holder of the port has written the vendors' registrations.
-func (a *App) waitForSandbox(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	for ctx.Err() == nil {
-		if _, err := net.DialTimeout("tcp", a.cfg.Listen, time.Second); err == nil {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log"
 	"log/slog"
 	"net"
@@ -73,13 +72,17 @@ func (a *App) readyLines(publicURL string) Ready {
 }
 
 func (a *App) publicURL(ln net.Listener) string {
-	switch {
-	case a.cfg.PublicURL != "":
+	if a.cfg.PublicURL != "" {
 		return a.cfg.PublicURL
-	case a.cfg.TLS.Cert != "":
-		return "https://" + ln.Addr().String()
 	}
-	return "http://" + ln.Addr().String()
+	return a.scheme() + ln.Addr().String()
+}
+
+func (a *App) scheme() string {
+	if a.cfg.TLS.Cert != "" {
+		return "https://"
+	}
+	return "http://"
 }
 
 // secure puts TLS around the listener when the config names a certificate.
@@ -187,5 +190,3 @@ func (a *App) sweep(ctx context.Context, v *vault.Vault) {
 
 // errorLog sends what http.Server has to say to the log; its lines may quote a request, so they go out at debug.
 func (a *App) errorLog() *log.Logger { return slog.NewLogLogger(a.log.Handler(), slog.LevelDebug) }
-
-var _ io.Closer = (*App)(nil)
