@@ -1,0 +1,51 @@
+package sqlstore
+
+import "github.com/grantry/grantry/vault"
+
+type accessRows struct{ *tx }
+
+const (
+	accessColumns = `id, user_key, agent, grant_id, scopes, expires, once, agent_ct, created, used`
+
+	queryAccess = `SELECT ` + accessColumns + ` FROM access WHERE user_key = $1 AND agent = $2 AND grant_id = $3`
+
+	queryAccessOf = `SELECT ` + accessColumns + ` FROM access WHERE user_key = $1 ORDER BY created, id`
+
+	queryPutAccess = `INSERT INTO access (` + accessColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		ON CONFLICT (user_key, agent, grant_id) DO UPDATE SET id = excluded.id, scopes = excluded.scopes, expires = excluded.expires,
+			once = excluded.once, agent_ct = excluded.agent_ct, created = excluded.created, used = excluded.used`
+
+	queryTouchAccess = `UPDATE access SET once = $1, used = $2 WHERE id = $3 AND once = $4`
+
+	queryDeleteAccess = `DELETE FROM access WHERE user_key = $1 AND id = $2`
+)
+
+func accessQueries() []string {
+	return []string{queryAccess, queryAccessOf, queryPutAccess, queryTouchAccess, queryDeleteAccess}
+}
+
+func scanAccess(s scanner) (a vault.AccessRow, err error) {
+	err = s.Scan(&a.ID, &a.User, &a.Agent, &a.Grant, &a.Scopes, &a.Expires, &a.Once, &a.AgentCT, &a.Created, &a.Used)
+	return a, err
+}
+
+func (r accessRows) Get(user, agent, grant string) (vault.AccessRow, error) {
+	return one(r.tx, scanAccess, "reading access", queryAccess, user, agent, grant)
+}
+
+func (r accessRows) List(user string) ([]vault.AccessRow, error) {
+	return all(r.tx, scanAccess, "listing access", queryAccessOf, user)
+}
+
+func (r accessRows) Put(a vault.AccessRow) error {
+	return r.execOne(vault.ErrConflict, "writing access", queryPutAccess,
+		a.ID, a.User, a.Agent, a.Grant, a.Scopes, a.Expires, a.Once, a.AgentCT, a.Created, a.Used)
+}
+
+func (r accessRows) Touch(id, from, once string, used int64) error {
+	return r.execOne(vault.ErrConflict, "touching access", queryTouchAccess, once, used, id, from)
+}
+
+func (r accessRows) Delete(user, id string) error {
+	return r.execOne(vault.ErrNotFound, "deleting access", queryDeleteAccess, user, id)
+}

@@ -1,0 +1,61 @@
+package sqlstore
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/grantry/grantry/vault"
+)
+
+type auditRows struct{ *tx }
+
+const (
+	auditColumns = `stream, seq, time, user_key, kind, body, mac`
+
+	queryAuditHead = `SELECT ` + auditColumns + ` FROM audit WHERE stream = $1 ORDER BY seq DESC LIMIT 1`
+
+	queryAppendAudit = `INSERT INTO audit (` + auditColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`
+
+	queryAudit = `SELECT ` + auditColumns + ` FROM audit WHERE stream = $1 AND seq >= $2 ORDER BY seq LIMIT $3`
+)
+
+func auditQueries() []string { return []string{queryAuditHead, queryAppendAudit, queryAudit} }
+
+func scanAudit(s scanner) (a vault.AuditRow, err error) {
+	err = s.Scan(&a.Stream, &a.Seq, &a.Time, &a.User, &a.Kind, &a.Body, &a.MAC)
+	return a, err
+}
+
+func (r auditRows) Head(stream string) (int64, []byte, error) {
+	head, err := one(r.tx, scanAudit, "reading audit head", queryAuditHead, stream)
+	if errors.Is(err, vault.ErrNotFound) {
+		return 0, nil, nil
+	}
+	return head.Seq, head.MAC, err
+}
+
+func (r auditRows) Append(rows []vault.AuditRow) error {
+	heads := map[string]int64{}
+	for _, a := range rows {
+		head, seen := heads[a.Stream]
+		if !seen {
+			var err error
+			if head, _, err = r.Head(a.Stream); err != nil {
+				return err
+			}
+		}
+		if a.Seq != head+1 {
+			return fmt.Errorf("appending audit entry %d after %d: %w", a.Seq, head, vault.ErrConflict)
+		}
+		err := r.execOne(vault.ErrConflict, "appending audit entry", queryAppendAudit, a.Stream, a.Seq, a.Time, a.User, a.Kind, a.Body, a.MAC)
+		if err != nil {
+			return err
+		}
+		heads[a.Stream] = a.Seq
+	}
+	return nil
+}
+
+func (r auditRows) Read(stream string, seq int64, limit int) ([]vault.AuditRow, error) {
+	return all(r.tx, scanAudit, "reading audit", queryAudit, stream, seq, limit)
+}

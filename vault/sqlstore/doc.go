@@ -1,0 +1,36 @@
+// Package sqlstore is vault.Store on a database; on SQLite by the modernc
+// driver, which nothing else imports.
+//
+// Rows arrive sealed and leave sealed: the package must not import seal, and a
+// test of its own proves nothing about secrets because it never sees one. What it
+// promises is durability and isolation: an Update that answers nil is synced, one
+// that fails left nothing, and of two writers with the same generation one wins.
+//
+// # Files
+//
+//	vault.db         the database, WAL mode, synchronous=FULL
+//	vault.db-wal     what was committed and not yet moved into the database
+//	vault.db-shm     shared memory of the processes that have it open
+//	vault.db.lock    held while a process looks at the schema and migrates it
+//	vault.db.v1.bak  the database before the migration that followed version 1
+//
+// All are 0600, whatever the umask, in a folder that nobody else can write. No
+// file of these is ever opened by this process beside SQLite: closing it would
+// drop SQLite's locks. Network file systems are refused by the program before it
+// comes here; the locks do not work there.
+//
+// # Transactions
+//
+// Writers queue for one connection and begin immediately; readers have four
+// connections that cannot write. Waiting for a connection heeds the caller's
+// context; a transaction that has begun does not, because a caller that goes away
+// must not roll back a rotated token. Other processes may hold the write lock:
+// SQLite waits for them, and after that the store tries again.
+//
+// # Queries
+//
+// Queries are constants beside the functions that scan them, written for
+// PostgreSQL too: placeholders $1, $2, … in the order of their first use, listed
+// columns, integer milliseconds, integers for booleans. Only the migrations differ,
+// one folder per dialect. Open prepares every query, so that a wrong one shows at once.
+package sqlstore

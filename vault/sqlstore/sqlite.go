@@ -1,0 +1,186 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// pragma is a setting with the value that SQLite reads back.
+type pragma struct{ name, want string }
+
+// openDB opens a handle of n connections, each with settings that are read back.
+func (s *Store) openDB(readOnly bool, n int) (*sql.DB, error) {
+	sqlite.StrictPragmas(true)
+	base, err := sqlite.NewConnector(s.dsn(readOnly))
+	if err != nil {
+		return nil, fmt.Errorf("reading the data source name: %w", err)
+	}
+	db := sql.OpenDB(checkedConnector{Connector: base, want: s.pragmas(readOnly)})
+	db.SetMaxOpenConns(n)
+	db.SetMaxIdleConns(n)
+	return db, nil
+}
+
+// dsn names the file and every setting. Transactions of the writer begin
+// immediately: one that has begun never fails because of another writer.
+func (s *Store) dsn(readOnly bool) string {
+	q := url.Values{
+		"mode": {"rw"}, "_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_synchronous": {"FULL"},
+		"_busy_timeout": {strconv.FormatInt(s.cfg.BusyTimeout.Milliseconds(), 10)},
+		"_foreign_keys": {"on"}, "_defensive": {"1"}, "_dqs": {"0"},
+		"_pragma": {
+			"trusted_schema(0)", "secure_delete(1)", "cell_size_check(1)",
+			"temp_store(2)", "journal_size_limit(16777216)",
+		},
+	}
+	if readOnly {
+		q.Set("_query_only", "1")
+		q.Set("_txlock", "deferred")
+	}
+	for _, p := range systemPragmas() {
+		q.Add("_pragma", p.name+"("+p.want+")")
+	}
+	return fileURI(s.cfg.Path) + "?" + q.Encode()
+}
+
+// fileURI writes a path as SQLite reads it: only a file: name takes parameters.
+func fileURI(path string) string {
+	path = filepath.ToSlash(path)
+	if !strings.HasPrefix(path, "/") { // C:/…
+		path = "/" + path
+	}
+	return (&url.URL{Scheme: "file", Path: path}).String()
+}
+
+// pragmas are the settings of dsn as SQLite must read them back. The last one
+// shows that defensive mode is on: then SQLite ignores the attempt to set it.
+func (s *Store) pragmas(readOnly bool) []pragma {
+	return append([]pragma{
+		{"journal_mode", "wal"},
+		{"synchronous", "2"},
+		{"busy_timeout", strconv.FormatInt(s.cfg.BusyTimeout.Milliseconds(), 10)},
+		{"foreign_keys", "1"},
+		{"trusted_schema", "0"},
+		{"secure_delete", "1"},
+		{"cell_size_check", "1"},
+		{"temp_store", "2"},
+		{"journal_size_limit", "16777216"},
+		{"query_only", strconv.FormatInt(integer(readOnly), 10)},
+		{"writable_schema", "0"},
+	}, systemPragmas()...)
+}
+
+// checkedConnector refuses a connection whose settings read back otherwise.
+type checkedConnector struct {
+	driver.Connector
+	want []pragma
+}
+
+// Connect opens a connection and reads its settings back.
+func (c checkedConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.check(ctx, conn); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+func (c checkedConnector) check(ctx context.Context, conn driver.Conn) error {
+	if _, err := readBack(ctx, conn, "PRAGMA writable_schema = ON"); err != nil {
+		return err
+	}
+	for _, p := range c.want {
+		got, err := readBack(ctx, conn, "PRAGMA "+p.name)
+		if err != nil {
+			return err
+		}
+		if got != p.want {
+			return &SettingError{Name: p.name, Got: got, Want: p.want}
+		}
+	}
+	if stmt, err := conn.Prepare(`SELECT "a quoted name that is no column"`); err == nil {
+		return errors.Join(&SettingError{Name: "dqs", Got: "1", Want: "0"}, stmt.Close())
+	}
+	return nil
+}
+
+// readBack answers the first column of the first row, "" if there is none.
+func readBack(ctx context.Context, conn driver.Conn, query string) (string, error) {
+	q, ok := conn.(driver.QueryerContext)
+	if !ok {
+		return "", errors.New("reading a setting: the driver cannot query")
+	}
+	rows, err := q.QueryContext(ctx, query, nil)
+	if err != nil {
+		return "", fmt.Errorf("reading a setting: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	values := make([]driver.Value, max(1, len(rows.Columns())))
+	switch err := rows.Next(values); {
+	case errors.Is(err, io.EOF):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("reading a setting: %w", err)
+	}
+	return fmt.Sprint(values[0]), nil
+}
+
+// checkpoint empties the write-ahead log. It waits a second at most for readers
+// of other processes, and does without if they stay.
+func (s *Store) checkpoint(ctx context.Context) error {
+	conn, err := s.writer.db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("checkpointing: %w", err)
+	}
+	defer func() { _ = conn.Close() }()
+	ctx = context.WithoutCancel(ctx)
+	wait := min(s.cfg.BusyTimeout, time.Second)
+	if err := setBusyTimeout(ctx, conn, wait); err != nil {
+		return err
+	}
+	var busy, logged, moved int64
+	err = conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &logged, &moved)
+	if err != nil && !isBusy(err) {
+		return errors.Join(fmt.Errorf("checkpointing: %w", err), setBusyTimeout(ctx, conn, s.cfg.BusyTimeout))
+	}
+	return setBusyTimeout(ctx, conn, s.cfg.BusyTimeout)
+}
+
+func setBusyTimeout(ctx context.Context, conn *sql.Conn, d time.Duration) error {
+	if _, err := conn.ExecContext(ctx, "PRAGMA busy_timeout = "+strconv.FormatInt(d.Milliseconds(), 10)); err != nil {
+		return fmt.Errorf("setting busy timeout: %w", err)
+	}
+	return nil
+}
+
+// isBusy says whether another process kept the lock for the whole timeout.
+func isBusy(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
+// isForeign says that the file is no SQLite database at all.
+func isForeign(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_NOTADB
+}
+
+func isDamage(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_CORRUPT
+}

@@ -1,0 +1,10 @@
+package sqlstore
+
+func useSafeLocks() error { return nil }
+
+func (s *Store) warnAboutLocks() {}
+
+// systemPragmas have the disk flush its own cache: fsync on macOS does not.
+func systemPragmas() []pragma {
+	return []pragma{{"fullfsync", "1"}, {"checkpoint_fullfsync", "1"}}
+}

@@ -1,0 +1,96 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/grantry/grantry/vault"
+)
+
+// tx is a transaction with the queries of its pool.
+type tx struct {
+	ctx   context.Context // detached: it ends with the transaction only
+	sql   *sql.Tx
+	stmts map[string]*sql.Stmt
+}
+
+func (t *tx) Users() vault.UserRows     { return userRows{t} }
+func (t *tx) Grants() vault.GrantRows   { return grantRows{t} }
+func (t *tx) Access() vault.AccessRows  { return accessRows{t} }
+func (t *tx) Records() vault.RecordRows { return recordRows{t} }
+func (t *tx) Audit() vault.AuditRows    { return auditRows{t} }
+
+// queries are all that the store runs inside of transactions.
+func queries() []string {
+	return slices.Concat([]string{queryProbe}, userQueries(), grantQueries(), accessQueries(), recordQueries(), auditQueries())
+}
+
+func (t *tx) stmt(query string) *sql.Stmt { return t.sql.StmtContext(t.ctx, t.stmts[query]) }
+
+// exec answers the number of rows that query changed.
+func (t *tx) exec(query string, args ...any) (int64, error) {
+	res, err := t.stmt(query).ExecContext(t.ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// execOne is for a query that changes one row or, by its condition, none; then
+// it answers none.
+func (t *tx) execOne(none error, what, query string, args ...any) error {
+	n, err := t.exec(query, args...)
+	if err == nil && n == 0 {
+		err = none
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+type scanner interface{ Scan(dest ...any) error }
+
+// one answers the row of a query, or vault.ErrNotFound.
+func one[T any](t *tx, scan func(scanner) (T, error), what, query string, args ...any) (T, error) {
+	v, err := scan(t.stmt(query).QueryRowContext(t.ctx, args...))
+	if errors.Is(err, sql.ErrNoRows) {
+		err = vault.ErrNotFound
+	}
+	if err != nil {
+		var zero T
+		return zero, fmt.Errorf("%s: %w", what, err)
+	}
+	return v, nil
+}
+
+// all answers the rows of a query, nil if there are none.
+func all[T any](t *tx, scan func(scanner) (T, error), what, query string, args ...any) (out []T, err error) {
+	rows, err := t.stmt(query).QueryContext(t.ctx, args...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", what, err)
+		}
+		out = append(out, v)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return out, nil
+}
+
+// integer is a boolean as both databases store it here.
+func integer(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}

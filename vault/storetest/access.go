@@ -1,0 +1,99 @@
+package storetest
+
+import (
+	"testing"
+
+	"github.com/grantry/grantry/vault"
+)
+
+// RunAccess checks AccessRows.
+func RunAccess(t *testing.T, open func(t *testing.T) vault.Store) {
+	cases(t, open, map[string]func(*testing.T, vault.Store){
+		"put and get": accessPut,
+		"list":        accessList,
+		"touch":       accessTouch,
+		"delete":      accessDelete,
+		"once": func(t *testing.T, s vault.Store) {
+			accessOnce(t, s, s, s, s)
+		},
+	})
+}
+
+func accessRow(id, agent, grant string) vault.AccessRow {
+	return vault.AccessRow{
+		ID: id, User: "alice", Agent: agent, Grant: grant, Scopes: "a b", Expires: now + 1,
+		Once: "open", AgentCT: []byte("agent"), Created: now, Used: now + 2,
+	}
+}
+
+func getAccess(t *testing.T, s vault.Store, a vault.AccessRow) vault.AccessRow {
+	t.Helper()
+	return read(t, s, func(tx vault.Tx) (vault.AccessRow, error) { return tx.Access().Get(a.User, a.Agent, a.Grant) })
+}
+
+func accessPut(t *testing.T, s vault.Store) {
+	g := withGrant(t, s)
+	a := accessRow("a1", "agent", g.ID)
+	update(t, s, func(tx vault.Tx) error { return tx.Access().Put(a) })
+	same(t, "access", a, getAccess(t, s, a))
+
+	again := vault.AccessRow{ID: "a2", User: a.User, Agent: a.Agent, Grant: a.Grant, Scopes: "c", Created: now + 5}
+	update(t, s, func(tx vault.Tx) error { return tx.Access().Put(again) })
+	same(t, "replaced access", again, getAccess(t, s, a))
+	rows := read(t, s, func(tx vault.Tx) ([]vault.AccessRow, error) { return tx.Access().List(a.User) })
+	same(t, "list", []vault.AccessRow{again}, rows)
+
+	for _, key := range [][3]string{{"bob", a.Agent, a.Grant}, {a.User, "other", a.Grant}, {a.User, a.Agent, "g2"}} {
+		readErr(t, s, vault.ErrNotFound, func(tx vault.Tx) (vault.AccessRow, error) { return tx.Access().Get(key[0], key[1], key[2]) })
+	}
+	if err := s.Update(t.Context(), func(tx vault.Tx) error { return tx.Access().Put(accessRow("a3", "agent", "g2")) }); err == nil {
+		t.Error("access to a grant that is not there was stored")
+	}
+}
+
+func accessList(t *testing.T, s vault.Store) {
+	g := withGrant(t, s)
+	first, second := accessRow("a1", "agent1", g.ID), accessRow("a2", "agent2", g.ID)
+	update(t, s, func(tx vault.Tx) error { return tx.Access().Put(second) })
+	update(t, s, func(tx vault.Tx) error { return tx.Access().Put(first) })
+	for user, want := range map[string][]vault.AccessRow{"alice": {first, second}, "bob": nil} {
+		same(t, "list of "+user, want, read(t, s, func(tx vault.Tx) ([]vault.AccessRow, error) { return tx.Access().List(user) }))
+	}
+}
+
+func accessTouch(t *testing.T, s vault.Store) {
+	g := withGrant(t, s)
+	a := accessRow("a1", "agent", g.ID)
+	update(t, s, func(tx vault.Tx) error { return tx.Access().Put(a) })
+	update(t, s, func(tx vault.Tx) error { return tx.Access().Touch(a.ID, "open", "call1", now+9) })
+	want := a
+	want.Once, want.Used = "call1", now+9
+	same(t, "touched access", want, getAccess(t, s, a))
+	updateErr(t, s, vault.ErrConflict, func(tx vault.Tx) error { return tx.Access().Touch(a.ID, "open", "call2", now+10) })
+	updateErr(t, s, vault.ErrConflict, func(tx vault.Tx) error { return tx.Access().Touch("a2", "", "", now+10) })
+	same(t, "after conflicts", want, getAccess(t, s, a))
+}
+
+func accessDelete(t *testing.T, s vault.Store) {
+	g := withGrant(t, s)
+	a := accessRow("a1", "agent", g.ID)
+	update(t, s, func(tx vault.Tx) error { return tx.Access().Put(a) })
+	updateErr(t, s, vault.ErrNotFound, func(tx vault.Tx) error { return tx.Access().Delete("bob", a.ID) })
+	updateErr(t, s, vault.ErrNotFound, func(tx vault.Tx) error { return tx.Access().Delete(a.User, "a2") })
+	same(t, "after another's delete", a, getAccess(t, s, a))
+	update(t, s, func(tx vault.Tx) error { return tx.Access().Delete(a.User, a.ID) })
+	updateErr(t, s, vault.ErrNotFound, func(tx vault.Tx) error { return tx.Access().Delete(a.User, a.ID) })
+}
+
+// accessOnce has calls race for an access that is good for one.
+func accessOnce(t *testing.T, handles ...vault.Store) {
+	g := withGrant(t, handles[0])
+	a := accessRow("a1", "agent", g.ID)
+	for range 10 {
+		update(t, handles[0], func(tx vault.Tx) error { return tx.Access().Put(a) })
+		wins := race(t, handles, func(tx vault.Tx, _ int) error { return tx.Access().Touch(a.ID, "open", "call", now) })
+		if len(wins) != 1 {
+			t.Fatalf("calls %v used it, want one", wins)
+		}
+	}
+}

@@ -1,0 +1,205 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/grantry/grantry/vault"
+)
+
+// RunTransactions checks what Store itself promises.
+func RunTransactions(t *testing.T, open func(t *testing.T) vault.Store) {
+	cases(t, open, map[string]func(*testing.T, vault.Store){
+		"an error leaves nothing":          rollsBack,
+		"a panic leaves nothing":           rollsBackOnPanic,
+		"a view cannot write":              viewCannotWrite,
+		"a view is a snapshot":             viewIsSnapshot,
+		"an update sees itself":            updateSeesItself,
+		"cancelled before":                 cancelledBefore,
+		"cancelled during":                 cancelledDuring,
+		"cancelled while waiting":          cancelledWaiting,
+		"no writing after the transaction": endsWithItsFunction,
+		"check":                            checkWrites,
+		"close waits":                      closeWaits,
+		"closed":                           closedStore,
+	})
+}
+
+var errTest = errors.New("an error of the test")
+
+func setting(name string) func(tx vault.Tx) ([]byte, error) {
+	return func(tx vault.Tx) ([]byte, error) { return tx.Users().Setting(name) }
+}
+
+func set(name string) func(tx vault.Tx) error {
+	return func(tx vault.Tx) error { return tx.Users().SetSetting(name, []byte("set")) }
+}
+
+func rollsBack(t *testing.T, s vault.Store) {
+	updateErr(t, s, errTest, func(tx vault.Tx) error { return errors.Join(set("a")(tx), errTest) })
+	readErr(t, s, vault.ErrNotFound, setting("a"))
+	update(t, s, set("a"))
+}
+
+func rollsBackOnPanic(t *testing.T, s vault.Store) {
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic was swallowed")
+			}
+		}()
+		_ = s.Update(t.Context(), func(tx vault.Tx) error {
+			if err := set("a")(tx); err != nil {
+				t.Error(err)
+			}
+			panic("of the test")
+		})
+	}()
+	readErr(t, s, vault.ErrNotFound, setting("a"))
+	update(t, s, set("a")) // nothing is locked
+}
+
+func viewCannotWrite(t *testing.T, s vault.Store) {
+	if err := s.View(t.Context(), set("a")); err == nil {
+		t.Error("a View wrote")
+	}
+	readErr(t, s, vault.ErrNotFound, setting("a"))
+}
+
+func viewIsSnapshot(t *testing.T, s vault.Store) {
+	err := s.View(t.Context(), func(tx vault.Tx) error {
+		if _, err := setting("a")(tx); !errors.Is(err, vault.ErrNotFound) {
+			t.Errorf("before: %v", err)
+		}
+		update(t, s, set("a"))
+		if _, err := setting("a")(tx); !errors.Is(err, vault.ErrNotFound) {
+			t.Errorf("a View saw what was written meanwhile: %v", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read(t, s, setting("a"))
+}
+
+func updateSeesItself(t *testing.T, s vault.Store) {
+	update(t, s, func(tx vault.Tx) error {
+		if err := set("a")(tx); err != nil {
+			return err
+		}
+		_, err := setting("a")(tx)
+		return err
+	})
+}
+
+func cancelledBefore(t *testing.T, s vault.Store) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, do := range map[string]func(context.Context, func(vault.Tx) error) error{"Update": s.Update, "View": s.View} {
+		err := do(ctx, func(vault.Tx) error { t.Errorf("%s began", name); return nil })
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, want context.Canceled", name, err)
+		}
+	}
+}
+
+// cancelledDuring is the promise that a rotated token rests on.
+func cancelledDuring(t *testing.T, s vault.Store) {
+	ctx, cancel := context.WithCancel(t.Context())
+	err := s.Update(ctx, func(tx vault.Tx) error {
+		if err := set("before")(tx); err != nil {
+			return err
+		}
+		cancel()
+		time.Sleep(20 * time.Millisecond) // whoever watches the context has acted by now
+		return set("after")(tx)
+	})
+	if err != nil {
+		t.Fatalf("Update with a caller that went away: %v", err)
+	}
+	for _, name := range []string{"before", "after"} {
+		read(t, s, setting(name))
+	}
+}
+
+// cancelledWaiting wants a caller that waits for another's transaction to be let go.
+func cancelledWaiting(t *testing.T, s vault.Store) {
+	began, finish := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := s.Update(t.Context(), func(vault.Tx) error { close(began); <-finish; return nil }); err != nil {
+			t.Errorf("the first: %v", err)
+		}
+	})
+	<-began
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	if err := s.Update(ctx, set("a")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the second: %v, want context.DeadlineExceeded", err)
+	}
+	close(finish)
+	wg.Wait()
+	readErr(t, s, vault.ErrNotFound, setting("a"))
+}
+
+func endsWithItsFunction(t *testing.T, s vault.Store) {
+	var escaped vault.Tx
+	update(t, s, func(tx vault.Tx) error { escaped = tx; return nil })
+	if err := set("a")(escaped); err == nil {
+		t.Error("a transaction wrote after its end")
+	}
+	readErr(t, s, vault.ErrNotFound, setting("a"))
+}
+
+func checkWrites(t *testing.T, s vault.Store) {
+	for range 2 {
+		if err := s.Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Check(t.Context()); err == nil {
+		t.Error("a closed store says that it can write")
+	}
+}
+
+func closeWaits(t *testing.T, s vault.Store) {
+	began, finish := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		err := s.Update(t.Context(), func(tx vault.Tx) error { close(began); <-finish; return set("a")(tx) })
+		if err != nil {
+			t.Errorf("the transaction in flight: %v", err)
+		}
+	})
+	<-began
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	select {
+	case <-closed:
+		t.Error("Close did not wait")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(finish)
+	wg.Wait()
+	if err := <-closed; err != nil {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+func closedStore(t *testing.T, s vault.Store) {
+	for range 2 {
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.View(t.Context(), func(vault.Tx) error { return nil }) == nil || s.Update(t.Context(), func(vault.Tx) error { return nil }) == nil {
+		t.Error("a closed store works")
+	}
+}
