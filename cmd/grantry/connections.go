@@ -115,8 +115,7 @@ func (c *connectionsList) Run(e *env) error {
 		return e.printJSON(lines)
 	}
 	if len(lines) == 0 {
-		_, err := fmt.Fprintf(e.out, "No accounts. Connect one: grantry connect NAME (%s)\n", strings.Join(v.Connections(), ", "))
-		return err
+		return e.sayNone(v)
 	}
 	w := tabwriter.NewWriter(e.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tCONNECTION\tACCOUNT\tOWNER\tSTATE\tLAST USED")
@@ -124,6 +123,15 @@ func (c *connectionsList) Run(e *env) error {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, l.Connection, l.Label, l.Owner, l.State, ago(l.Used))
 	}
 	return w.Flush()
+}
+
+func (e *env) sayNone(v *vault.Vault) error {
+	next := "Connect one: grantry connect NAME, where NAME is one of " + strings.Join(v.Connections(), ", ") + "."
+	if len(v.Connections()) == 0 {
+		next = "Add a connection to the config first, or look around with --sandbox."
+	}
+	_, err := fmt.Fprintln(e.out, "No accounts.", next)
+	return err
 }
 
 func ago(t *time.Time) string {

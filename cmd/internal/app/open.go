@@ -45,7 +45,7 @@ func (a *App) open(ctx context.Context) (_ *opened, err error) {
 	o.close = append(o.close, func() error { return errors.Join(os.Remove(lock.Name()), lock.Close()) })
 	store, err := sqlstore.Open(ctx, sqlstore.Config{Path: filepath.Join(a.cfg.DataDir, vaultFile), Logger: a.log})
 	if err != nil {
-		return nil, err
+		return nil, storeProblem(err)
 	}
 	o.close = append(o.close, store.Close)
 	conns, err := a.connections(ctx)
@@ -98,10 +98,27 @@ func (a *App) keys(ctx context.Context) ([]seal.Key, error) {
 		}
 	}
 	keys, err := source.Keys(ctx)
-	if err != nil {
-		return nil, keyProblem(err, ref.String())
+	if err == nil {
+		return keys, nil
 	}
-	return keys, nil
+	var said *UsageError
+	if err = keyProblem(err, ref.String()); !errors.As(err, &said) {
+		err = &UsageError{Text: fmt.Sprintf("keys.source: %v", err)}
+	}
+	return nil, err
+}
+
+// storeProblem says what a person can do about a vault file that others can read, or that a newer Grantry has written.
+func storeProblem(err error) error {
+	var newer *sqlstore.SchemaError
+	var perm *sqlstore.PermissionError
+	switch {
+	case errors.As(err, &newer):
+		return &UsageError{Text: fmt.Sprintf("%v; install that version again, or point data_dir at another folder", newer)}
+	case errors.As(err, &perm):
+		return &UsageError{Text: fmt.Sprintf("%v; run `chmod 600 %s`, and if others had access, treat the vault as exposed", perm, perm.Path)}
+	}
+	return err
 }
 
 // keyProblem says what a person can do about a key that is missing, readable by others, or another vault's.
