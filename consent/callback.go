@@ -46,10 +46,9 @@ func (h *Handler) callback(v *visit) {
 	}
 	q := v.r.URL.Query()
 	state := q.Get("state")
-	cookie, _ := h.takeFlowCookie(v, "flow", state)
 	t, account, err := h.cfg.Vault.Finish(v.ctx(), vault.Callback{
 		Connection: connection, State: state, Code: q.Get("code"), Iss: q.Get("iss"), Error: q.Get("error"),
-		Cookie: cookie, Session: h.sid(v), Person: v.person,
+		Cookie: h.flowCookie(v, "flow", state), Session: h.sid(v), Person: v.person,
 	})
 	if err != nil {
 		h.callbackFailed(v, connection, state, err)
@@ -59,6 +58,7 @@ func (h *Handler) callback(v *visit) {
 	if err := h.putJSON(v.ctx(), kindDone, state, f, doneTTL); err != nil {
 		h.cfg.Logger.Warn("a finished flow was not remembered", "error", err) // only a reload says less
 	}
+	h.dropFlowCookie(v, "flow", state)
 	h.done(v, t, account)
 }
 

@@ -61,6 +61,8 @@ type visit struct {
 	r *http.Request
 	// person is who is signed in; zero when nobody is.
 	person vault.Person
+	// loaded says that the request holds a session; before that, answers set no cookie.
+	loaded bool
 }
 
 func (v *visit) ctx() context.Context { return v.r.Context() }

@@ -71,7 +71,7 @@ func (h *Handler) loadSession(v *visit) bool {
 		h.message(v, brokenMessage())
 		return false
 	}
-	v.r = v.r.WithContext(ctx)
+	v.r, v.loaded = v.r.WithContext(ctx), true
 	s := h.session(v)
 	switch {
 	case h.cfg.Local != nil:
@@ -176,6 +176,9 @@ func (h *Handler) takeNotice(v *visit) string {
 
 // saveSession stores what changed and sets the cookie. It runs before an answer's status is written.
 func (h *Handler) saveSession(v *visit) error {
+	if !v.loaded {
+		return nil
+	}
 	ctx := v.ctx()
 	switch h.sessions.Status(ctx) {
 	case scs.Modified:

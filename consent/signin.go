@@ -136,8 +136,8 @@ func (h *Handler) finishSignIn(v *visit) {
 		h.signInOver(v, err)
 		return
 	}
-	cookie, ok := h.takeFlowCookie(v, "signin", state)
-	if sum := sha256.Sum256([]byte(cookie)); !ok || !hmac.Equal(sum[:], f.Cookie) {
+	h.dropFlowCookie(v, "signin", state)
+	if sum := sha256.Sum256([]byte(h.flowCookie(v, "signin", state))); !hmac.Equal(sum[:], f.Cookie) {
 		h.message(v, message{
 			Status: http.StatusForbidden, Tone: toneBad, Title: "This sign-in was started in another browser",
 			Text:  []string{"Nobody was signed in here. If a link brought you to this page, whoever sent it wanted you to use their session."},
@@ -242,16 +242,21 @@ func (h *Handler) setFlowCookie(v *visit, what, state, value string) {
 	})
 }
 
-// takeFlowCookie reads a flow's cookie and removes it from the browser.
-func (h *Handler) takeFlowCookie(v *visit, what, state string) (string, bool) {
+// flowCookie is the value of a flow's cookie, "" when this browser has none.
+func (h *Handler) flowCookie(v *visit, what, state string) string {
 	c, err := v.r.Cookie(h.cookieName(what) + "_" + flowMark(state))
 	if err != nil {
-		return "", false
+		return ""
 	}
+	return c.Value
+}
+
+// dropFlowCookie removes the cookie of a flow that is over.
+func (h *Handler) dropFlowCookie(v *visit, what, state string) {
 	http.SetCookie(v.w, &http.Cookie{
-		Name: c.Name, Path: "/", MaxAge: -1, HttpOnly: true, Secure: h.https, SameSite: http.SameSiteLaxMode,
+		Name: h.cookieName(what) + "_" + flowMark(state), Path: "/", MaxAge: -1,
+		HttpOnly: true, Secure: h.https, SameSite: http.SameSiteLaxMode,
 	})
-	return c.Value, true
 }
 
 func (h *Handler) putJSON(ctx context.Context, kind, handle string, value any, ttl time.Duration) error {

@@ -2,6 +2,7 @@ package consent
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -91,12 +92,9 @@ func identityOnly(p *provider.Provider, scope string) bool {
 		return false
 	}
 	n := p.Normalize(scope)
-	for _, a := range p.Scope.Always {
-		if p.Normalize(a) == n {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(append([]string{"openid", "email", "profile"}, p.Scope.Always...), func(s string) bool {
+		return p.Normalize(s) == n
+	})
 }
 
 // phrase is a permission in the middle of a sentence: "see the events on your calendars".
