@@ -121,9 +121,14 @@ func TestControlRefusesWhatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	for _, bad := range []map[string]any{
-		{"vendor": "google", "kind": "explode"}, {"vendor": "github", "kind": "revoke"}, {"vendor": "google", "kind": "delay"},
-		{"vendor": "google", "kind": "status", "status": 200}, {"vendor": "google", "kind": "status", "times": -1},
-		{"vendor": "google", "kind": "revoke", "user": "mallory"}, {"vendor": "google", "kind": "status", "endpoint": "moon"}, {},
+		{"vendor": "google", "kind": "explode"},
+		{"vendor": "github", "kind": "revoke"},
+		{"vendor": "google", "kind": "delay"},
+		{"vendor": "google", "kind": "status", "status": 200},
+		{"vendor": "google", "kind": "status", "times": -1},
+		{"vendor": "google", "kind": "revoke", "user": "mallory"},
+		{"vendor": "google", "kind": "status", "endpoint": "moon"},
+		{},
 	} {
 		res := w.postJSON(w.base+"/control/faults", w.box.ControlSecret(), bad)
 		want(t, "status", res.status, http.StatusBadRequest)

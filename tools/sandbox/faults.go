@@ -105,13 +105,11 @@ func (st *state) take(vendor, kind, endpoint string) *fault {
 
 // hit is take from outside the lock; it writes the state only if there was a fault.
 func (s *Sandbox) hit(vendor, kind, endpoint string) *fault {
-	var f *fault
-	waiting := false
-	s.view(func(st *state) { waiting = len(st.Faults) > 0 })
-	if waiting {
-		s.update(func(st *state) { f = st.take(vendor, kind, endpoint) })
-	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.state.take(vendor, kind, endpoint)
 	if f != nil {
+		s.keep()
 		s.cfg.Logger.Info("sandbox fault", "vendor", vendor, "kind", kind, "endpoint", endpoint)
 	}
 	return f

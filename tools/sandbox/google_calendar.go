@@ -13,11 +13,13 @@ func (s *Sandbox) mountCalendar(mux *http.ServeMux) {
 	const service = "calendar-json.googleapis.com"
 	s.route(mux, google, "api", "GET /google/calendar/v3/calendars/{calendar}/events", s.googleAPI(googleMethod{
 		service, "calendar.v3.Events.List",
-		[]string{"calendar.events.readonly", "calendar.readonly", "calendar.events", "calendar"}, s.listEvents,
+		[]string{"calendar.events.readonly", "calendar.readonly", "calendar.events", "calendar"},
+		s.listEvents,
 	}))
 	s.route(mux, google, "api", "GET /google/calendar/v3/users/me/calendarList", s.googleAPI(googleMethod{
 		service, "calendar.v3.CalendarList.List",
-		[]string{"calendar.calendarlist.readonly", "calendar.readonly", "calendar.calendarlist", "calendar"}, s.listCalendars,
+		[]string{"calendar.calendarlist.readonly", "calendar.readonly", "calendar.calendarlist", "calendar"},
+		s.listCalendars,
 	}))
 }
 

@@ -45,7 +45,7 @@ func parseSOQL(query string, tables []table, now time.Time) (*soqlQuery, *soqlEr
 	}
 	selection := p.toks
 	for !p.peek("FROM") {
-		if p.end() {
+		if p.end() || p.peek("SELECT") { // a subquery among the fields
 			return nil, p.unexpected()
 		}
 		p.toks = p.toks[1:]
@@ -94,7 +94,11 @@ func (p *soqlParser) unexpected() *soqlError {
 	if p.end() {
 		return &soqlError{"MALFORMED_QUERY", "unexpected token: <EOF>"}
 	}
-	return &soqlError{"MALFORMED_QUERY", fmt.Sprintf("unexpected token: '%s'", p.toks[0].text)}
+	message := fmt.Sprintf("unexpected token: '%s'", p.toks[0].text)
+	if slices.ContainsFunc([]string{"(", "SELECT", "GROUP", "HAVING", "FOR", "WITH", "USING", "TYPEOF"}, p.peek) {
+		message += " (the sandbox's SOQL has no functions but COUNT, no subqueries and no GROUP BY; the real one has)"
+	}
+	return &soqlError{"MALFORMED_QUERY", message}
 }
 
 // at is the beginning of Salesforce's longer messages: the place in the query.
@@ -126,6 +130,9 @@ func (p *soqlParser) field() (path, *soqlError) {
 		return path{}, p.unexpected()
 	}
 	p.next()
+	if p.peek("(") { // a function
+		return path{}, p.unexpected()
+	}
 	in := p.from
 	var out path
 	names := strings.Split(t.text, ".")

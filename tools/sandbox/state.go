@@ -112,6 +112,11 @@ func (s *Sandbox) update(change func(*state)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change(s.state)
+	s.keep()
+}
+
+// keep writes the state; the caller holds the lock.
+func (s *Sandbox) keep() {
 	if err := s.state.save(s.cfg.StateFile); err != nil {
 		s.cfg.Logger.Error("sandbox state not written", "error", err)
 	}
