@@ -29,8 +29,24 @@ const (
 // Handler is the /mcp endpoint: streamable HTTP, both eras. The order of the
 // chain matters: nothing is read before the size is bounded, nothing runs
 // before the origin and the bearer are proved, and mcp-go comes last.
-// Checking the Host is the app's, for all its paths. Call it once.
+// Checking the Host is the app's, for all its paths.
 func (s *Server) Handler() http.Handler {
+	h := s.lifetime(s.streamable())
+	h = s.inSession(h)
+	h = s.parsed(h)
+	h = s.bearer(h)
+	h = s.origin(h)
+	h = http.MaxBytesHandler(h, maxBody)
+	return s.recovered(headers(h))
+}
+
+// streamable is mcp-go's transport. It has a goroutine that sweeps sessions, until Shutdown.
+func (s *Server) streamable() http.Handler {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.http != nil {
+		return s.http
+	}
 	s.http = server.NewStreamableHTTPServer(s.mcp,
 		server.WithSessionIdManagerResolver(sessionResolver{s}),
 		server.WithSessionIdleTTL(sessionIdle),
@@ -39,13 +55,7 @@ func (s *Server) Handler() http.Handler {
 		server.WithDisableLocalhostProtection(!loopbackURL(s.cfg.PublicURL)),
 		server.WithStreamableHTTPLogger(slog.New(slog.DiscardHandler)), // it would log panic values and session ids
 	)
-	h := s.lifetime(s.http)
-	h = s.inSession(h)
-	h = s.parsed(h)
-	h = s.bearer(h)
-	h = s.origin(h)
-	h = http.MaxBytesHandler(h, maxBody)
-	return s.recovered(headers(h))
+	return s.http
 }
 
 // recovered keeps a panic and its value from the client and from the log.

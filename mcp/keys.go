@@ -139,11 +139,20 @@ func (k *keySet) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
 	if err := k.mayFetch(doc.JWKS); err != nil {
 		return nil, err
 	}
-	var set jose.JSONWebKeySet
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
 	if err := getJSON(ctx, k.http, doc.JWKS, &set); err != nil {
 		return nil, fmt.Errorf("reading keys of issuer: %w", err)
 	}
-	return set.Keys, nil
+	var keys []jose.JSONWebKey
+	for _, raw := range set.Keys {
+		var key jose.JSONWebKey
+		if json.Unmarshal(raw, &key) == nil { // a kind of key that we do not know must not hide the others
+			keys = append(keys, key)
+		}
+	}
+	return keys, nil
 }
 
 // wellKnown is RFC 8414 §3.1: the path of the issuer comes last.

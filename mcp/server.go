@@ -31,7 +31,7 @@ type Server struct {
 
 	stopping context.Context // ends when the server stops: nothing waits for a person any more
 	stop     context.CancelFunc
-	mu       sync.Mutex // guards stopped against background
+	mu       sync.Mutex // of stopped and http
 	stopped  bool
 	bg       sync.WaitGroup
 	http     *server.StreamableHTTPServer
@@ -85,12 +85,13 @@ func (s *Server) ToolNames() []string {
 func (s *Server) Shutdown() {
 	s.mu.Lock()
 	s.stopped = true
+	streams := s.http
 	s.mu.Unlock()
 	s.stop()
-	if s.http != nil {
+	if streams != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		_ = s.http.Shutdown(ctx)
+		_ = streams.Shutdown(ctx) // it has no http.Server of its own: this ends sessions and their sweeper
 	}
 	s.bg.Wait()
 }
