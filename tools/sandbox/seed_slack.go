@@ -39,8 +39,7 @@ func channels() []channel {
 	}
 }
 
-// seededMessages are what people have said, spread over the days before this week's Monday and the day
-// before now.
+// seededMessages are what people said on the Friday before this week.
 func seededMessages(id string, now time.Time) []message {
 	lines := seededLines(id)
 	start := monday(now).AddDate(0, 0, -3).Add(9 * time.Hour)
