@@ -8,7 +8,8 @@ import (
 )
 
 // AuthCodeURL is the vendor's page where the person consents. It asks for
-// r.Scopes and for what the provider always needs. Its error is a
+// r.Scopes (the configuration's when there are none) and for what the provider
+// always needs. Its error is a
 // *DiscoveryError, or a *ConfigError when r lacks state, verifier or redirect URI.
 func (c *Connection) AuthCodeURL(ctx context.Context, r AuthRequest) (string, error) {
 	p := c.reg.Provider
@@ -49,7 +50,7 @@ func (c *Connection) options(r AuthRequest, e *resolved) []oauth2.AuthCodeOption
 		}
 	}
 	if !p.Scope.Fixed {
-		add(c.scopeParam(), strings.Join(p.request(e.always, r.Scopes), p.Scope.Separator))
+		add(c.scopeParam(), strings.Join(p.request(e.always, c.wanted(r.Scopes)), p.Scope.Separator))
 	}
 	add(p.Authorize.LoginHint, r.LoginHint)
 	if p.Identity.IDToken {
@@ -69,10 +70,18 @@ func (c *Connection) scopeParam() string {
 	return c.reg.Provider.Scope.Param
 }
 
+// wanted is scopes, or the configuration's when there are none.
+func (c *Connection) wanted(scopes []string) []string {
+	if len(scopes) == 0 {
+		return c.reg.Scopes
+	}
+	return scopes
+}
+
 // Asks is what an authorization request for scopes will ask for: them and what
 // the provider always needs, each once. Pages show it; the vault stores it.
 func (c *Connection) Asks(scopes []string) []string {
-	return c.reg.Provider.request(c.reg.Provider.Scope.Always, scopes)
+	return c.reg.Provider.request(c.reg.Provider.Scope.Always, c.wanted(scopes))
 }
 
 // CheckIss compares the iss of an authorization response with the issuer,

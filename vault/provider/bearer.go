@@ -23,7 +23,12 @@ type Renew func(ctx context.Context, stale Bearer) (Bearer, error)
 // BaseURL is where API calls begin, without a slash at the end: endpoints.api
 // of the configuration, else what the token answer named, else the vendor's.
 // Vendor clients may keep their own default: the transport maps it.
-func (b Bearer) BaseURL() string { return b.Connection.apiBase(b.APIBase) }
+func (b Bearer) BaseURL() string {
+	if b.Connection == nil {
+		return b.APIBase
+	}
+	return b.Connection.apiBase(b.APIBase)
+}
 
 // apiTimeout bounds one API call of a tool, redirects and body included.
 const apiTimeout = 60 * time.Second

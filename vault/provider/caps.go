@@ -34,6 +34,7 @@ func base(client *http.Client) http.RoundTripper {
 	t = t.Clone()
 	t.DialContext = (&net.Dialer{Timeout: connectTime, KeepAlive: 30 * time.Second}).DialContext
 	t.TLSHandshakeTimeout = connectTime
+	t.DisableKeepAlives = true // a few calls an hour; a stale connection would make a refresh ambiguous
 	return t
 }
 

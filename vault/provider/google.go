@@ -47,7 +47,7 @@ func google() *Provider {
 		DownloadHosts: []string{"*.googleusercontent.com"},
 		Unverified: []string{
 			"userinfo and key addresses (from the discovery document, from memory)",
-			"a client of type Desktop takes any loopback port, one of type Web exactly what is registered: the stricter is assumed",
+			"redirect URIs: a client of type Desktop takes any loopback port, one of type Web exactly what is registered; the stricter is assumed",
 			"hosts that downloads redirect to",
 		},
 	}

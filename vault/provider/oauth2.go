@@ -15,7 +15,7 @@ func genericOAuth2() *Provider {
 		Refresh:  RefreshRules{Rotates: true, SingleUse: true, Family: true},
 		Revoke:   RevokeRules{Style: RevokeRFC7009, Radius: "grant"},
 		Errors:   genericErrors(),
-		Redirect: RedirectRule{Loopback: LoopbackExact, Host: "127.0.0.1"},
+		Redirect: RedirectRule{Loopback: LoopbackExact},
 		Unverified: []string{
 			"everything that the configuration does not say",
 		},

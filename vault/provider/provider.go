@@ -178,6 +178,6 @@ const (
 // RedirectRule is a vendor's rule for redirect URIs.
 type RedirectRule struct {
 	Loopback Loopback
-	Host     string // literal that the vendor takes: "127.0.0.1" or "localhost"
+	Host     string // literal that the vendor takes: "127.0.0.1" or "localhost"; "" = as public_url has it
 	Verified bool   // false: no source confirms it
 }

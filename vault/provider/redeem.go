@@ -59,7 +59,7 @@ func (c *Connection) token(ctx context.Context, form url.Values, redeemed bool, 
 		return nil, fail
 	}
 	if redeemed {
-		asked = c.reg.Provider.request(e.always, asked)
+		asked = c.reg.Provider.request(e.always, c.wanted(asked))
 	}
 	g, code := c.grant(doc, redeemed, asked)
 	if code != "" {

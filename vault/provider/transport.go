@@ -132,6 +132,9 @@ type route struct {
 func (t *Transport) route(req *http.Request, b Bearer) (route, error) {
 	c := b.Connection
 	redirected := req.Response != nil
+	if c == nil {
+		return route{}, &HostError{Host: req.URL.Host, Redirect: redirected}
+	}
 	refused := &HostError{Connection: c.Name(), Host: req.URL.Host, Redirect: redirected}
 	to, api := c.target(req.URL, b.APIBase)
 	if !redirected {

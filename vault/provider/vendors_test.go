@@ -22,9 +22,7 @@ const (
 
 // vendorCase is what one vendor's fixtures must come to.
 type vendorCase struct {
-	name   string // testdata folder
-	vendor string // in the catalog, "" = name
-	change func(*provider.Registration)
+	name   string
 	ask    []string
 	routes map[string][]string // route: fixtures in turn
 
@@ -37,20 +35,22 @@ type vendorCase struct {
 	identity          provider.Identity
 }
 
-func vendorCases() []vendorCase {
+func vendorCases() []vendorCase { return append(openIDCases(), oauthCases()...) }
+
+// alice is who she is at a vendor that tells her e-mail.
+func alice(id string, verified bool) provider.Identity {
+	return provider.Identity{ID: id, Email: "alice@example.com", EmailVerified: verified, Name: "Alice Doe"}
+}
+
+// openIDCases are the vendors with an id_token.
+func openIDCases() []vendorCase {
 	google := []string{calendarReadonly, driveReadonly, "https://www.googleapis.com/auth/userinfo.email", "openid"}
 	microsoft := []string{"Calendars.Read", "User.Read", "email", "openid", "profile"}
-	alice := provider.Identity{Email: "alice@example.com", EmailVerified: true, Name: "Alice Doe"}
-	as := func(id string, verified bool) provider.Identity {
-		out := alice
-		out.ID, out.EmailVerified = id, verified
-		return out
-	}
 	return []vendorCase{
 		{
 			name: "google", ask: []string{"calendar.readonly"}, scopes: google, scopes2: google, confirmed: true,
 			life: 3599 * time.Second, life2: 3920 * time.Second, idTokens: true, access2: "ya29.access-2",
-			identity: as("110169484474386276334", true),
+			identity: alice("110169484474386276334", true),
 			routes: map[string][]string{
 				"POST oauth2.googleapis.com/token":       {"google/token", "google/refresh"},
 				"GET www.googleapis.com/oauth2/v3/certs": {"jwks"},
@@ -60,12 +60,31 @@ func vendorCases() []vendorCase {
 		{
 			name: "microsoft", ask: []string{"Calendars.Read"}, scopes: microsoft, scopes2: microsoft, confirmed: true,
 			life: 3599 * time.Second, life2: 3599 * time.Second, rotates: true, idTokens: true, access2: "eyJ0.access-2",
-			identity: as("3aa0dd4c-5f4b-4a2e-9a3a-b5c2f0d3a111/00000000-0000-0000-66f3-3332eca7ea81", false),
+			identity: alice("3aa0dd4c-5f4b-4a2e-9a3a-b5c2f0d3a111/00000000-0000-0000-66f3-3332eca7ea81", false),
 			routes: map[string][]string{
 				"POST login.microsoftonline.com/common/oauth2/v2.0/token":  {"microsoft/token", "microsoft/refresh"},
 				"GET login.microsoftonline.com/common/discovery/v2.0/keys": {"jwks"},
 			},
 		},
+		{
+			name: "oidc", ask: []string{"orders.read"}, confirmed: true, idTokens: true, rotates: true,
+			scopes:  []string{"email", "offline_access", "openid", "orders.read"},
+			scopes2: []string{"email", "offline_access", "openid", "orders.read"},
+			life:    time.Hour, life2: time.Hour, access2: "op-access-2", identity: alice("alice", true),
+			routes: map[string][]string{
+				"GET idp.example.com/.well-known/openid-configuration": {"oidc/discovery"},
+				"POST idp.example.com/token":                           {"oidc/token", "oidc/refresh"},
+				"GET idp.example.com/jwks":                             {"jwks"},
+				"GET idp.example.com/me":                               {"oidc/identity"},
+				"POST idp.example.com/token/revocation":                {"oidc/revoke"},
+			},
+		},
+	}
+}
+
+// oauthCases are the vendors with an identity endpoint alone.
+func oauthCases() []vendorCase {
+	return []vendorCase{
 		{
 			name: "slack", ask: []string{"chat:write", "channels:read"}, confirmed: true,
 			scopes: []string{"channels:read", "chat:write"}, scopes2: []string{"channels:read", "chat:write"},
@@ -92,7 +111,7 @@ func vendorCases() []vendorCase {
 			name: "box", ask: []string{"root_readonly"}, scopes: []string{"root_readonly"}, scopes2: []string{"root_readonly"},
 			life: 4169 * time.Second, life2: time.Hour, rotates: true,
 			access2:  "c3FIOG9vSGV4VHo4QzAyg5T1JvNnJoZ3ExaVNyQWw2WjRsanRKZG5lQk9qUE1BVQ",
-			identity: as("11446498", false),
+			identity: alice("11446498", false),
 			routes: map[string][]string{
 				"POST api.box.com/oauth2/token":  {"box/token", "box/refresh"},
 				"GET api.box.com/2.0/users/me":   {"box/identity"},
@@ -103,24 +122,11 @@ func vendorCases() []vendorCase {
 			name: "salesforce", ask: []string{"api"}, confirmed: true, apiBase: "https://acme.my.salesforce.com",
 			scopes: []string{"api", "id", "refresh_token"}, scopes2: []string{"api", "id", "refresh_token"},
 			access2:  "00D5e000000aBcD!AQ0AQ.access2",
-			identity: as("00D5e000000aBcDEAU/0055e000001XyZzAAK", true),
+			identity: alice("00D5e000000aBcDEAU/0055e000001XyZzAAK", true),
 			routes: map[string][]string{
 				"POST login.salesforce.com/services/oauth2/token":     {"salesforce/token", "salesforce/refresh"},
 				"GET acme.my.salesforce.com/services/oauth2/userinfo": {"salesforce/identity"},
 				"POST login.salesforce.com/services/oauth2/revoke":    {"salesforce/revoke"},
-			},
-		},
-		{
-			name: "oidc", ask: []string{"orders.read"}, confirmed: true, idTokens: true, rotates: true,
-			scopes:  []string{"email", "offline_access", "openid", "orders.read"},
-			scopes2: []string{"email", "offline_access", "openid", "orders.read"},
-			life:    time.Hour, life2: time.Hour, access2: "op-access-2", identity: as("alice", true),
-			routes: map[string][]string{
-				"GET idp.example.com/.well-known/openid-configuration": {"oidc/discovery"},
-				"POST idp.example.com/token":                           {"oidc/token", "oidc/refresh"},
-				"GET idp.example.com/jwks":                             {"jwks"},
-				"GET idp.example.com/me":                               {"oidc/identity"},
-				"POST idp.example.com/token/revocation":                {"oidc/revoke"},
 			},
 		},
 		{
@@ -161,7 +167,7 @@ func TestVendors(t *testing.T) {
 			t.Parallel()
 			n := newInternet(t)
 			v.serve(n)
-			c := n.connection(v.name, v.change)
+			c := n.connection(v.name, nil)
 			at, err := c.AuthCodeURL(t.Context(), provider.AuthRequest{
 				State: state, Nonce: nonce, Verifier: provider.NewSecret(verifier), RedirectURI: "https://grantry.example.com/callback/" + v.name,
 				Scopes: v.ask, LoginHint: "alice@example.com", Reconnect: true,

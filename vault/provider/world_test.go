@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"maps"
 	"net"
 	"net/http"
@@ -52,7 +53,9 @@ type internet struct {
 func newInternet(t *testing.T) *internet {
 	t.Helper()
 	n := &internet{t: t, routes: make(map[string][]http.HandlerFunc)}
-	n.server = httptest.NewTLSServer(n)
+	n.server = httptest.NewUnstartedServer(n)
+	n.server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	n.server.StartTLS()
 	t.Cleanup(n.server.Close)
 	return n
 }

@@ -1,0 +1,93 @@
+package provider_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/grantry/grantry/vault/provider"
+)
+
+// canned answers every request with one body.
+type canned struct {
+	status     int
+	kind, body string
+}
+
+func (c canned) RoundTrip(req *http.Request) (*http.Response, error) {
+	return &http.Response{
+		StatusCode: c.status, Header: http.Header{"Content-Type": {c.kind}}, Request: req,
+		Body: io.NopCloser(strings.NewReader(c.body)),
+	}, nil
+}
+
+// FuzzTokenAnswer: whatever a token endpoint says, there is a grant whose token
+// fits a header, or an error of ours that does not repeat it.
+func FuzzTokenAnswer(f *testing.F) {
+	f.Add(200, "application/json", `{"access_token":"a","expires_in":"3600","scope":"x y"}`)
+	f.Add(200, "application/x-www-form-urlencoded", "access_token=a&scope=x%2Cy")
+	f.Add(200, "application/json", `{"ok":true,"authed_user":{"access_token":"a"}}`)
+	f.Add(400, "application/json", `{"error":"invalid_grant"}`)
+	f.Add(200, "text/plain", `{"access_token":"a","access_token":"b"}`)
+	f.Add(500, "", "oops")
+	f.Fuzz(func(t *testing.T, status int, kind, body string) {
+		if status < 200 || status > 599 {
+			return
+		}
+		for _, vendor := range []string{"slack", "salesforce", "github", "microsoft"} {
+			c, err := provider.NewConnection(registration(t, vendor, nil), provider.Config{
+				HTTP: &http.Client{Transport: canned{status, kind, body}}, Now: noon,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			g, err := c.Refresh(t.Context(), provider.NewSecret("refresh-1"), []string{"x"})
+			var e *provider.TokenError
+			switch {
+			case err == nil && (g.Access.IsZero() || strings.ContainsAny(g.Access.Reveal(), " \r\n\x00")):
+				t.Errorf("took the token %q", g.Access.Reveal())
+			case err != nil && (!errors.As(err, &e) || e.Class == "" || len(e.Error()) > 200):
+				t.Errorf("got %v", err)
+			case err == nil && !g.Expiry.IsZero() && !g.Expiry.After(noon()):
+				t.Errorf("expires %v", g.Expiry)
+			}
+		}
+	})
+}
+
+// TestManyAtOnce: calls that run side by side over one client each carry a live token.
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	n := newInternet(t)
+	n.on("GET graph.microsoft.com/x", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer access-2" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	})
+	client := bearer(n.connection("microsoft", nil), "access-1").Client(n.client().Transport, func(_ context.Context, b provider.Bearer) (provider.Bearer, error) {
+		b.Token = provider.NewSecret("access-2")
+		return b, nil
+	})
+	var wg sync.WaitGroup
+	for range 32 {
+		wg.Go(func() {
+			req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://graph.microsoft.com/x", nil)
+			resp, err := client.Do(req)
+			if err != nil || resp.StatusCode != http.StatusOK {
+				t.Errorf("got %v, %v", resp, err)
+				return
+			}
+			_ = resp.Body.Close()
+		})
+	}
+	wg.Wait()
+	for _, sent := range n.took() {
+		if !strings.Contains(sent, "Authorization: Bearer access-") {
+			t.Errorf("sent %q", sent)
+		}
+	}
+}
