@@ -9,6 +9,16 @@ import (
 
 var anyConsentLink = regexp.MustCompile(`https?://\S+/consent/[A-Za-z0-9_-]+`)
 
+// link waits until a command has printed the link of a ticket.
+func (p *process) link(t *testing.T) (link string) {
+	t.Helper()
+	eventually(t, patience, "printing the link", func() bool {
+		link = anyConsentLink.FindString(p.output())
+		return link != ""
+	})
+	return link
+}
+
 // TestConnectCommand connects an account with `grantry connect`; an agent then
 // needs only our page, not the vendor's.
 func TestConnectCommand(t *testing.T) {
@@ -16,13 +26,8 @@ func TestConnectCommand(t *testing.T) {
 	v := startVendors(t)
 	h := newHome(t, v.yaml(""), v.secrets()...)
 	p := h.start(t, "connect", "google", "--no-browser")
-	var link string
-	eventually(t, patience, "printing the link", func() bool {
-		link = anyConsentLink.FindString(p.output())
-		return link != ""
-	})
 	b := newBrowser(t)
-	b.consent(link, "alice")
+	b.consent(p.link(t), "alice")
 	if code := p.wait(t, patience); code != 0 {
 		t.Fatalf("connect ended with %d\n%s", code, p.output())
 	}
@@ -52,13 +57,8 @@ func TestConnectCommandUnfinished(t *testing.T) {
 	v := startVendors(t)
 	h := newHome(t, v.yaml(""), v.secrets()...)
 	p := h.start(t, "connect", "google", "--no-browser")
-	var link string
-	eventually(t, patience, "printing the link", func() bool {
-		link = anyConsentLink.FindString(p.output())
-		return link != ""
-	})
 	b := newBrowser(t)
-	b.open(link)
+	b.open(p.link(t))
 	b.press("decline")
 	if code := p.wait(t, patience); code != 3 {
 		t.Errorf("connect ended with %d after a decline, want 3\n%s", code, p.output())

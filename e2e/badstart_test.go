@@ -32,13 +32,13 @@ access:
 	if code != 2 {
 		t.Errorf("config check ended with %d, want 2", code)
 	}
-	for _, want := range []string{"listen", "goggle", "sometimes", "soon", "public_url"} {
+	for _, want := range []string{`"lisen"`, `"listen"`, "public_url", "connections.google.provider", "client_secret", "tools.writes", "access.default_ttl"} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("the message does not mention %q", want)
 		}
 	}
 	for _, line := range []int{1, 2, 5, 7, 9, 11} {
-		if !strings.Contains(stderr, fmt.Sprint(line)) {
+		if !strings.Contains(stderr, fmt.Sprintf("grantry.yaml:%d:", line)) {
 			t.Errorf("the message does not name line %d", line)
 		}
 	}
@@ -48,7 +48,7 @@ access:
 	if t.Failed() {
 		t.Log(stderr)
 	}
-	if _, again, code := h.run(t, "serve"); code != 2 || !strings.Contains(again, "goggle") {
+	if _, again, code := h.run(t, "serve"); code != 2 || !strings.Contains(again, "tools.writes") {
 		t.Errorf("serve with this config ended with %d: %s", code, again)
 	}
 }
@@ -149,6 +149,7 @@ func makeVault(t *testing.T, h *home) {
 	t.Helper()
 	p := h.start(t, "stdio", "--no-browser")
 	p.exchange(t, initializeRequest())
+	p.exchange(t, legacyCall(1, "connections_list", map[string]any{})).ok(t)
 	if code := p.stop(t); code != 0 {
 		t.Fatalf("stdio ended with %d\n%s", code, p.output())
 	}

@@ -170,7 +170,7 @@ func TestPagesAreHardened(t *testing.T) {
 	s, _, link := openTicket(t)
 	b := newBrowser(t)
 	b.signInOnly(link, "alice")
-	for _, at := range []string{link, s.Connections, s.Base + "/activity", s.Base + "/consent/unknown"} {
+	for _, at := range []string{link, s.Connections, s.Base + "/consent/unknown"} {
 		p := b.open(at)
 		for header, want := range map[string]string{
 			"Content-Security-Policy": "frame-ancestors 'none'", "X-Content-Type-Options": "nosniff",

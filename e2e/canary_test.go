@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -102,12 +103,21 @@ func (c *canary) cleanDir(t *testing.T, dir string) {
 	}
 }
 
-// cleanPages scans every page that a browser has seen, with its headers.
-func (c *canary) cleanPages(t *testing.T, b *browser) {
+// cleanPages scans the pages of base (Grantry's, not the vendor's own) that a
+// browser has seen, with their headers.
+func (c *canary) cleanPages(t *testing.T, b *browser, base string) {
 	t.Helper()
+	pages := 0
 	for _, p := range b.seen {
+		if !strings.HasPrefix(p.URL.String(), base) {
+			continue
+		}
+		pages++
 		var head bytes.Buffer
 		p.Header.Write(&head) //nolint:errcheck // a buffer takes everything
 		c.clean(t, "the page "+p.URL.Path, append(head.Bytes(), p.Body...))
+	}
+	if pages == 0 {
+		t.Errorf("the browser has seen no page of %s", base)
 	}
 }

@@ -2,7 +2,9 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -36,7 +38,8 @@ func public(id string) map[string]any {
 // issuer is a running oidc-provider.
 type issuer struct {
 	*process
-	URL string
+	URL   string
+	syncs atomic.Int64
 }
 
 // startIssuer runs oidc-provider with the accounts alice and bob, whose
@@ -62,7 +65,11 @@ type issuerRequest struct {
 }
 
 // requests answers what happened at path so far, in order.
-func (i *issuer) requests(path string) []issuerRequest {
+func (i *issuer) requests(t *testing.T, path string) []issuerRequest {
+	t.Helper()
+	number := i.syncs.Add(1)
+	i.write(t, map[string]any{"sync": number})
+	i.line(t, 0, patience, func(line string) bool { return line == fmt.Sprintf(`{"event":"synced","sync":%d}`, number) })
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	var out []issuerRequest
@@ -77,8 +84,9 @@ func (i *issuer) requests(path string) []issuerRequest {
 
 // refreshes answers the refresh tokens that were shown to the token endpoint,
 // in order, with the status that each got.
-func (i *issuer) refreshes() (tokens []string, statuses []int) {
-	for _, r := range i.requests("/token") {
+func (i *issuer) refreshes(t *testing.T) (tokens []string, statuses []int) {
+	t.Helper()
+	for _, r := range i.requests(t, "/token") {
 		if r.Sent["grant_type"] == "refresh_token" {
 			token, _ := r.Sent["refresh_token"].(string)
 			tokens, statuses = append(tokens, token), append(statuses, r.Status)
@@ -88,9 +96,10 @@ func (i *issuer) refreshes() (tokens []string, statuses []int) {
 }
 
 // issued answers every access and refresh token that it gave to client.
-func (i *issuer) issued(client string) []string {
+func (i *issuer) issued(t *testing.T, client string) []string {
+	t.Helper()
 	var out []string
-	for _, r := range i.requests("/token") {
+	for _, r := range i.requests(t, "/token") {
 		if r.Client != client && client != "" {
 			continue
 		}

@@ -137,7 +137,7 @@ func TestIssuerGivesAccessTokensForTheResource(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the access token differs (-want +got):\n%s", diff)
 	}
-	if !slices.Contains(i.issued("mcp-client"), token) {
+	if !slices.Contains(i.issued(t, "mcp-client"), token) {
 		t.Error("the issuer does not say that it issued this token")
 	}
 }
@@ -161,7 +161,7 @@ func TestIssuerKillsTheFamilyOnReuse(t *testing.T) {
 	if status, _ := refresh(second); status != http.StatusBadRequest {
 		t.Errorf("after the reuse the newest token was answered %d, want 400", status)
 	}
-	tokens, statuses := i.refreshes()
+	tokens, statuses := i.refreshes(t)
 	if diff := cmp.Diff([]string{first, first, second}, tokens); diff != "" {
 		t.Errorf("the issuer's record of refreshes differs (-want +got):\n%s", diff)
 	}

@@ -77,7 +77,7 @@ func TestForeignIssuer(t *testing.T) {
 			t.Errorf("after client %d the vendor's token endpoint was asked %d times, want 1: an account that is there needs only our page", i+1, n)
 		}
 	}
-	scan := newCanary(t, append(e.vendors.tokens(t), e.issuer.issued("")...)...)
+	scan := newCanary(t, append(e.vendors.tokens(t), e.issuer.issued(t, "")...)...)
 	scan.clean(t, "the log", []byte(e.server.output()))
 	e.server.stop(t)
 	scan.cleanDir(t, e.home.Dir)
@@ -107,12 +107,12 @@ func TestOIDCConnection(t *testing.T) {
 	if scopes := strings.Join(list.Accounts[0].Scopes, " "); !strings.Contains(scopes, "orders.read") {
 		t.Errorf("the account has the scopes %q, want orders.read among them", scopes)
 	}
-	issued := e.issuer.issued("erp-client")
+	issued := e.issuer.issued(t, "erp-client")
 	if len(issued) < 2 {
 		t.Fatalf("the provider issued %d tokens, want an access and a refresh token", len(issued))
 	}
 	scan := newCanary(t, issued...)
-	scan.cleanPages(t, b)
+	scan.cleanPages(t, b, e.base)
 	scan.clean(t, "the log", []byte(e.server.output()))
 	scan.cleanDir(t, e.home.Dir)
 }

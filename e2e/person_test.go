@@ -39,6 +39,9 @@ func (b *browser) goOn(who string) *page {
 // step answers one page, and says false when there was nothing to answer.
 func (b *browser) step(who string) bool {
 	b.t.Helper()
+	if b.page.Status >= http.StatusBadRequest {
+		return false
+	}
 	if f, ok := b.page.answerForm("allow"); ok {
 		b.submit(f)
 		return true

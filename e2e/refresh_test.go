@@ -59,7 +59,7 @@ func (r *rotating) client(t *testing.T) *client {
 // refused: with this provider either would kill the grant.
 func (r *rotating) wantHealthyFamily(t *testing.T, spends int) {
 	t.Helper()
-	tokens, statuses := r.issuer.refreshes()
+	tokens, statuses := r.issuer.refreshes(t)
 	if len(tokens) != spends {
 		t.Errorf("the provider saw %d refreshes, want %d", len(tokens), spends)
 	}
@@ -128,7 +128,7 @@ func TestSpentElsewhere(t *testing.T) {
 	b := newBrowser(t)
 	b.consent(c.call(t, "calendar_list_events", map[string]any{}).link(t), "alice")
 	wantEvents(t, c.call(t, "calendar_list_events", map[string]any{}))
-	issued := r.issuer.issued("rotating")
+	issued := r.issuer.issued(t, "rotating")
 	stolen := issued[len(issued)-1] // the refresh token of the last answer
 	for range 2 {                   // the second use is the reuse that kills the family
 		postForm(t, r.issuer.URL+"/token", "grant_type", "refresh_token", "refresh_token", stolen,
@@ -158,14 +158,15 @@ func TestTokenEndpointDown(t *testing.T) {
 		t.Errorf("while the token endpoint was down the call answered %s, want an error without a link", a.show())
 	}
 	wantEvents(t, c.call(t, "calendar_list_events", map[string]any{})) // the API takes the old token again
-	for _, status := range r.statuses() {
+	for _, status := range r.statuses(t) {
 		if status != http.StatusOK {
 			t.Errorf("the provider answered a refresh with %d", status)
 		}
 	}
 }
 
-func (r *rotating) statuses() []int {
-	_, statuses := r.issuer.refreshes()
+func (r *rotating) statuses(t *testing.T) []int {
+	t.Helper()
+	_, statuses := r.issuer.refreshes(t)
 	return statuses
 }

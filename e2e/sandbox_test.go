@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"regexp"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -17,11 +17,6 @@ type sandbox struct {
 	control string // base URL of the sandbox's listener
 	secret  string
 }
-
-var (
-	controlURL    = regexp.MustCompile(`(?im)^.*sandbox.*?(http://127\.0\.0\.1:\d+)`)
-	controlSecret = regexp.MustCompile(`(?i)secret\W+([A-Za-z0-9_-]{16,})`)
-)
 
 // startSandbox serves a fresh sandbox vault on any port.
 func startSandbox(t *testing.T, args ...string) *sandbox {
@@ -37,18 +32,14 @@ func (h *home) sandbox(t *testing.T, args ...string) *sandbox {
 	return s
 }
 
-// find reads the sandbox's address and control secret from what was printed.
+// find reads the sandbox's address and control secret from stdout.
 func (s *sandbox) find(t *testing.T) {
 	t.Helper()
-	eventually(t, patience, "printing the sandbox's address and control secret", func() bool {
-		out := s.output()
-		at, secret := controlURL.FindStringSubmatch(out), controlSecret.FindStringSubmatch(out)
-		if at == nil || secret == nil {
-			return false
-		}
-		s.control, s.secret = at[1], secret[1]
-		return true
-	})
+	at, err := url.Parse(s.after(t, "Sandbox:"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.control, s.secret = at.Scheme+"://"+at.Host, s.after(t, "Control:")
 }
 
 // ask calls the control API.

@@ -131,7 +131,7 @@ func TestGoogleAndSlackByEmulate(t *testing.T) {
 	scan := newCanary(t, v.tokens(t)...)
 	c.stop(t)
 	scan.cleanDir(t, h.Dir)
-	scan.cleanPages(t, b)
+	scan.cleanPages(t, b, v.base)
 	scan.clean(t, "what grantry logged and the client saw", []byte(c.output()))
 	for _, a := range answers {
 		scan.clean(t, "a result", []byte(a.show()))

@@ -62,4 +62,5 @@ provider.on('server_error', (_ctx, error) => say({ event: 'server_error', messag
 
 const server = createServer(provider.callback());
 server.listen(port, '127.0.0.1', () => say({ url: issuer }));
-commands();
+// A test that has sent {"sync":N} and reads it back has read all before it.
+commands((command) => say({ event: 'synced', sync: command.sync }));
