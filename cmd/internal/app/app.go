@@ -58,6 +58,9 @@ func New(o Options) (*App, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if err := missingParts(o.Config, o.Logger); err != nil {
+		return nil, err
+	}
 	id := make([]byte, 8)
 	if _, err := io.ReadFull(rand.Reader, id); err != nil {
 		return nil, err

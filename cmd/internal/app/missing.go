@@ -1,0 +1,47 @@
+package app
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/grantry/grantry/cmd/internal/app/config"
+)
+
+// missingParts looks for settings that this version reads and does not act on
+// yet. One that would restrict something is refused: a rule that nobody holds
+// is worse than none. The others are named in the log.
+func missingParts(c *config.Config, log *slog.Logger) error {
+	if c.Sandbox {
+		return nil
+	}
+	var refused []string
+	for _, name := range slices.Sorted(maps.Keys(c.Connections)) {
+		conn := c.Connections[name]
+		if len(conn.Accounts.Domains)+len(conn.Accounts.Tenants) > 0 {
+			refused = append(refused, "connections."+name+".accounts")
+		}
+		if conn.Allow.Claim != "" {
+			refused = append(refused, "connections."+name+".allow")
+		}
+	}
+	if c.Identity.RequireScopes {
+		refused = append(refused, "identity.require_scopes")
+	}
+	if c.Audit.Anchor != "" {
+		refused = append(refused, "audit.anchor")
+	}
+	if len(refused) > 0 {
+		return &UsageError{Text: fmt.Sprintf("this version does not hold these rules yet, so it does not start with them: %s; remove them, or wait for the version that does", strings.Join(refused, ", "))}
+	}
+	for part, set := range map[string]bool{
+		"identity.also": len(c.Identity.Also) > 0, "clients": len(c.Clients) > 0, "workloads": len(c.Workloads) > 0, "notify": !c.Notify.IsZero(),
+	} {
+		if set {
+			log.Warn("this version does not use a part of the config yet", "part", part)
+		}
+	}
+	return nil
+}
