@@ -7,7 +7,9 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptrace"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,7 +35,7 @@ type answers struct {
 func (a *answers) RoundTrip(req *http.Request) (*http.Response, error) {
 	wait := firstWait
 	for repeats := 0; ; repeats++ {
-		resp, err := a.next.RoundTrip(req)
+		resp, err := a.send(req)
 		if err != nil || resp.StatusCode < 400 {
 			return resp, err
 		}
@@ -50,6 +52,22 @@ func (a *answers) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		wait *= 2
 	}
+}
+
+// send sends req once. That there was no answer at all becomes an *APIError: what
+// other errors say is theirs.
+func (a *answers) send(req *http.Request) (*http.Response, error) {
+	var connected atomic.Bool
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
+	resp, err := a.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	switch {
+	case err == nil:
+		resp.Request = req
+		return resp, nil
+	case connected.Load() || req.Context().Err() != nil || known(err):
+		return nil, err
+	}
+	return nil, &APIError{Provider: a.provider, Reason: "could not be reached", Temporary: true}
 }
 
 // refusal reads and closes a refused answer.

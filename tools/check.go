@@ -86,6 +86,8 @@ func checkList(tool, path string, s *jsonschema.Schema, l []any) (any, error) {
 func checkString(path string, s *jsonschema.Schema, v string) error {
 	n := utf8.RuneCountInString(v)
 	switch {
+	case len(s.Enum) > 0 && !slices.Contains(s.Enum, any(v)):
+		return &InputError{Path: path, Reason: fmt.Sprintf("must be one of: %q", s.Enum)}
 	case s.MaxLength != nil && n > *s.MaxLength:
 		return &InputError{Path: path, Reason: fmt.Sprintf("is %d characters long; at most %d are allowed", n, *s.MaxLength)}
 	case s.MinLength != nil && n < *s.MinLength:
@@ -93,8 +95,6 @@ func checkString(path string, s *jsonschema.Schema, v string) error {
 			return &InputError{Path: path, Reason: "must not be empty"}
 		}
 		return &InputError{Path: path, Reason: fmt.Sprintf("is %d characters long; at least %d are needed", n, *s.MinLength)}
-	case len(s.Enum) > 0 && !slices.Contains(s.Enum, any(v)):
-		return &InputError{Path: path, Reason: fmt.Sprintf("must be one of: %q", s.Enum)}
 	case s.Pattern != "" && !regexp.MustCompile(s.Pattern).MatchString(v):
 		return &InputError{Path: path, Reason: "must match " + s.Pattern}
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"time"
 
@@ -13,7 +12,9 @@ import (
 )
 
 const (
-	maxAnswer   = 8 << 20 // bytes of a vendor's answer
+	maxAnswer  = 8 << 20 // bytes of a vendor's answer
+	unreadable = "gave an answer that could not be read"
+	// callTimeout ends a request, repeats included, before MCP clients give up (60 s in the SDKs).
 	callTimeout = 45 * time.Second
 )
 
@@ -63,7 +64,7 @@ func JSON[T any](c *Client, req *http.Request) (T, error) {
 		return out, err
 	}
 	if len(data) > maxAnswer {
-		return out, &APIError{Provider: c.Provider, Status: resp.StatusCode, Reason: "answered more than 8 MiB; ask for less"}
+		return out, &APIError{Provider: c.Provider, Status: resp.StatusCode, Reason: "answered more than 8 MiB; ask for less", Unsure: true}
 	}
 	if err := json.Unmarshal(data, &out); err != nil {
 		return out, c.Unreadable(resp.StatusCode)
@@ -79,7 +80,7 @@ func (c *Client) Refused(status int, codes ...string) error {
 
 // Unreadable is the [APIError] for an answer that is not what the vendor documents.
 func (c *Client) Unreadable(status int) error {
-	return &APIError{Provider: c.Provider, Status: status, Reason: "gave an answer that could not be read", Temporary: true}
+	return &APIError{Provider: c.Provider, Status: status, Reason: unreadable, Temporary: true, Unsure: true}
 }
 
 // sourceError marks an error of [Source] on its way through an HTTP client.
@@ -107,16 +108,27 @@ func failure(ctx context.Context, vendor string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	out := &APIError{Provider: vendor, Reason: "gave an answer that could not be read", Temporary: true}
-	var network net.Error
-	var op *net.OpError
+	out := &APIError{Provider: vendor, Reason: unreadable, Temporary: true, Unsure: true}
 	switch {
-	case errors.As(err, &network) && network.Timeout():
+	case errors.Is(err, provider.ErrTooLarge):
+		out.Reason, out.Temporary = "answered more than can be read; ask for less", false
+	case errors.Is(err, context.DeadlineExceeded):
 		out.Reason = "did not answer in time"
-	case errors.As(err, &op) && op.Op == "dial":
-		out.Reason = "could not be reached"
-	case errors.As(err, &op), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		out.Reason = "broke off its answer"
+	case astray(err):
+		out.Reason, out.Temporary, out.Unsure = "pointed to a place where the account's token may not go", false, false
 	}
 	return out
+}
+
+// known says whether err says more than that there was no answer.
+func known(err error) bool {
+	_, source := errors.AsType[*sourceError](err)
+	_, scope := errors.AsType[*provider.ScopeError](err)
+	return source || scope || astray(err)
+}
+
+// astray says that a request was not sent, or a redirect not followed, because of where it leads.
+func astray(err error) bool {
+	_, host := errors.AsType[*provider.HostError](err)
+	return host || errors.Is(err, provider.ErrTooManyRedirects)
 }

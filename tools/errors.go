@@ -32,6 +32,9 @@ type APIError struct {
 	Temporary bool
 	// RetryAfter is how long the vendor asks to wait, 0 = it did not say.
 	RetryAfter time.Duration
+	// Unsure says that the vendor may have done what was asked although it did not
+	// confirm it. Reads are never unsure; an unsure write is never Temporary.
+	Unsure bool
 }
 
 // Error is the provider, the reason, and code and status in brackets.
@@ -47,4 +50,18 @@ func (e *APIError) Error() string {
 		return e.Provider + " " + e.Reason
 	}
 	return e.Provider + " " + e.Reason + " (" + strings.Join(tail, ", ") + ")"
+}
+
+// of is e as the kind of tool allows it: repeating a write that may have been
+// done would do it twice.
+func (e *APIError) of(kind Kind) *APIError {
+	out := *e
+	switch {
+	case kind == Read:
+		out.Unsure = false
+	case out.Unsure:
+		out.Temporary = false
+		out.Reason += "; it may have done what was asked all the same, so look before you try again"
+	}
+	return &out
 }

@@ -88,12 +88,21 @@ func withoutNull(s *jsonschema.Schema) {
 	}
 }
 
-// bound adds what the schema tags of t's fields say.
+// bound adds what the schema tags of t's fields say, within lists and objects too.
 func bound(s *jsonschema.Schema, t reflect.Type) error {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		if t.Kind() == reflect.Slice {
+			s = s.Items
+		}
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return nil
+	}
 	for _, f := range reflect.VisibleFields(t) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		p := s.Properties[name]
-		if p == nil || f.Tag.Get("schema") == "" {
+		if p == nil {
 			continue
 		}
 		for rule := range strings.SplitSeq(f.Tag.Get("schema"), ",") {
@@ -102,12 +111,20 @@ func bound(s *jsonschema.Schema, t reflect.Type) error {
 				return fmt.Errorf("schema tag of %s: %w", f.Name, err)
 			}
 		}
+		if err := bound(p, f.Type); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
+// addRule adds one rule. Those of strings hold for the items of a list.
 func addRule(p *jsonschema.Schema, key, value string) (err error) {
+	if p.Type == "array" && key != "maxItems" && p.Items != nil {
+		p = p.Items
+	}
 	switch key {
+	case "":
 	case "minLength":
 		p.MinLength, err = number(value, strconv.Atoi)
 	case "maxLength":
@@ -159,6 +176,9 @@ func bounded(path string, s *jsonschema.Schema) error {
 		}
 		return bounded(path+"[]", s.Items)
 	case "object":
+		if s.Properties == nil {
+			return fmt.Errorf("%s has no properties of its own", path)
+		}
 		for name, p := range s.Properties {
 			if err := bounded(strings.TrimPrefix(path+"."+name, "."), p); err != nil {
 				return err

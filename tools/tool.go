@@ -120,7 +120,11 @@ func (t Tool) Call(ctx context.Context, src Source, args json.RawMessage) (*Resu
 	c := newClient(src, bearer, t.needs[i].Provider, cursorBinding{tool: t.Name, args: r.digest, grant: bearer.Grant})
 	res, err := r.do(ctx, c, i)
 	if err != nil {
-		return nil, failure(ctx, c.Provider, err)
+		err = failure(ctx, c.Provider, err)
+		if e, ok := err.(*APIError); ok {
+			return nil, e.of(t.Kind)
+		}
+		return nil, err
 	}
 	return res, nil
 }

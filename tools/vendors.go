@@ -18,11 +18,14 @@ func refusal(vendor string, status int, h http.Header, codes []string) *APIError
 	table := meanings(vendor)
 	i := slices.IndexFunc(codes, func(c string) bool { _, ok := table[c]; return ok })
 	if i >= 0 {
-		e.Code, e.Reason, e.Temporary = codes[i], table[codes[i]].text, table[codes[i]].temporary
-		return e
+		e.Code = codes[i]
 	}
-	m := byStatus(status)
+	m, ok := table[e.Code]
+	if !ok {
+		m = byStatus(status)
+	}
 	e.Reason, e.Temporary = m.text, m.temporary
+	e.Unsure = status >= 500 || m.text == broken
 	return e
 }
 
