@@ -87,6 +87,14 @@ func (a answer) consent(t *testing.T) consent {
 	return c
 }
 
+// dead says whether the call wants its grant renewed because the vendor takes
+// it no longer. An invalid_grant does not say why (RFC 6749 section 5.2).
+func (a answer) dead(t *testing.T) bool {
+	t.Helper()
+	reason := a.consent(t).Reason
+	return a.IsError && (reason == "revoked" || reason == "expired")
+}
+
 // elicited is one entry of a -32042's data.
 type elicited struct {
 	Mode    string `json:"mode"`

@@ -118,6 +118,11 @@ func TestRefusesToStart(t *testing.T) {
 				}
 			}, args: []string{"connections", "list"}, code: -1, want: "key",
 		},
+		"stdio where others sign people in": {
+			prepare: func(t *testing.T, h *home) {
+				writeFile(t, h.Config, plain+"public_url: http://127.0.0.1:18787\nidentity: { issuer: http://127.0.0.1:9, client_id: x }\n")
+			}, args: []string{"stdio", "--no-browser"}, code: 2, want: "http://127.0.0.1:18787/mcp",
+		},
 		"an unknown flag": {args: []string{"serve", "--no-such-flag"}, code: 2, want: "no-such-flag"},
 	} {
 		t.Run(name, func(t *testing.T) {
