@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -116,7 +117,12 @@ func garbage(w http.ResponseWriter, _ *http.Request) {
 	hijack(w, "CANARY refresh-1 is no HTTP\r\n\r\n")
 }
 
-func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+// hang never answers. It aborts, because a handler that returns ends its
+// answer, which a slow client may still read as a whole one.
+func hang(_ http.ResponseWriter, r *http.Request) {
+	<-r.Context().Done()
+	panic(http.ErrAbortHandler)
+}
 
 // drip sends a byte now and then, for ever.
 func drip(w http.ResponseWriter, r *http.Request) {
@@ -125,29 +131,30 @@ func drip(w http.ResponseWriter, r *http.Request) {
 	defer tick.Stop()
 	for {
 		if _, err := io.WriteString(w, " "); err != nil {
-			return
+			panic(http.ErrAbortHandler)
 		}
 		_ = http.NewResponseController(w).Flush()
 		select {
 		case <-r.Context().Done():
-			return
+			panic(http.ErrAbortHandler)
 		case <-tick.C:
 		}
 	}
 }
 
-// bomb is 64 MiB of spaces in 64 KiB.
+// packed is 16 MiB of spaces in 16 KiB.
+var packed = sync.OnceValue(func() []byte {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	_, _ = z.Write(bytes.Repeat([]byte(" "), 16<<20))
+	_ = z.Close()
+	return out.Bytes()
+})
+
 func bomb(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Encoding", "gzip")
-	z := gzip.NewWriter(w)
-	block := bytes.Repeat([]byte(" "), 1<<20)
-	for range 64 {
-		if _, err := z.Write(block); err != nil {
-			return
-		}
-	}
-	_ = z.Close()
+	_, _ = w.Write(packed())
 }
 
 // TestNothingSent: without a connection nothing was spent.
@@ -208,7 +215,7 @@ func TestCancelled(t *testing.T) {
 	t.Parallel()
 	n := newInternet(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	n.on(vendorToken, func(_ http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() })
+	n.on(vendorToken, func(w http.ResponseWriter, r *http.Request) { cancel(); hang(w, r) })
 	_, err := n.connection("oauth2", nil).Refresh(ctx, provider.NewSecret("refresh-1"), nil)
 	wantToken(t, err, provider.Ambiguous, "")
 	if !errors.Is(err, context.Canceled) {

@@ -43,7 +43,6 @@ const (
 type internet struct {
 	t      *testing.T
 	server *httptest.Server
-	key    *rsa.PrivateKey
 
 	mu       sync.Mutex
 	routes   map[string][]http.HandlerFunc
@@ -191,14 +190,19 @@ func (n *internet) claims(vendor string) map[string]any {
 	return out
 }
 
-// idToken signs claims with this internet's only key.
-func (n *internet) idToken(claims map[string]any) string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.key == nil {
-		n.key, _ = rsa.GenerateKey(rand.Reader, 2048)
+// signingKey is the one key of every issuer, made once: under the race detector
+// that takes a second.
+var signingKey = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
 	}
-	return sign(n.t, jose.SigningKey{Algorithm: jose.RS256, Key: n.key}, claims)
+	return key
+})
+
+// idToken signs claims with the signing key.
+func (n *internet) idToken(claims map[string]any) string {
+	return sign(n.t, jose.SigningKey{Algorithm: jose.RS256, Key: signingKey()}, claims)
 }
 
 func sign(t *testing.T, key jose.SigningKey, claims map[string]any) string {
@@ -225,9 +229,7 @@ func sign(t *testing.T, key jose.SigningKey, claims map[string]any) string {
 // jwks answers the public half of the key.
 func (n *internet) jwks() http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
-		n.mu.Lock()
-		key := n.key
-		n.mu.Unlock()
+		key := signingKey()
 		_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "key-1", Algorithm: "RS256"}}})
 	}
 }
