@@ -36,8 +36,6 @@ type answer struct {
 	Next  string          `json:"next_cursor,omitempty"`
 }
 
-type handler = func(context.Context, *tools.Client, arguments) (answer, error)
-
 func googleNeed() provider.Need {
 	return provider.Need{Provider: "google", Groups: [][]string{{"https://www.googleapis.com/auth/drive.readonly"}}}
 }

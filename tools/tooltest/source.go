@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -82,14 +83,26 @@ func (s *Source) Renew(_ context.Context, stale provider.Bearer) (provider.Beare
 	return stale, nil
 }
 
-// Asked is how often a bearer was asked for, Renewed how often a fresh one.
-func (s *Source) Asked() int { s.mu.Lock(); defer s.mu.Unlock(); return s.asked }
+// Asked is how often a bearer was asked for.
+func (s *Source) Asked() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
+}
 
 // Renewed is how often a fresh bearer was asked for.
-func (s *Source) Renewed() int { s.mu.Lock(); defer s.mu.Unlock(); return s.renewed }
+func (s *Source) Renewed() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.renewed
+}
 
 // Accounts are the account arguments that calls came with, "" for none.
-func (s *Source) Accounts() []string { s.mu.Lock(); defer s.mu.Unlock(); return s.accounts }
+func (s *Source) Accounts() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.accounts)
+}
 
 // ForbiddenSource fails the test when it is asked for anything: arguments that
 // cannot work must be refused before.
