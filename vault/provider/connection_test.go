@@ -201,7 +201,7 @@ func TestTokenEndpointMoved(t *testing.T) {
 		if err := c.Revoke(t.Context(), provider.NewSecret("access-1"), provider.NewSecret("refresh-1")); err != nil {
 			t.Errorf("%s: %v", vendor, err)
 		}
-		if sent := n.took(); (len(sent) == 1) != (revocation != "") || c.CanRevoke(t.Context()) != (revocation != "") {
+		if sent := n.took(); (len(sent) > 0) != (revocation != "") || c.CanRevoke(t.Context()) != (revocation != "") {
 			t.Errorf("%s: sent %q", vendor, sent)
 		}
 	}
@@ -214,15 +214,16 @@ func TestRevoke(t *testing.T) {
 		vendor, route string
 		answer        http.HandlerFunc
 		status        int // of the error, 0 = done, -1 = an error without one
+		sent          int // requests; Slack ends one token at a time
 	}{
-		"already gone":        {"google", "POST oauth2.googleapis.com/revoke", jsonReply(400, `{"error":"invalid_token"}`), 0},
-		"refused":             {"google", "POST oauth2.googleapis.com/revoke", jsonReply(400, `{"error":"invalid_request","error_description":"CANARY"}`), 400},
-		"busy":                {"salesforce", "POST login.salesforce.com/services/oauth2/revoke", reply(503, "", "CANARY"), 503},
-		"redirect":            {"google", "POST oauth2.googleapis.com/revoke", moved(307, "https://evil.example/"), 307},
-		"reset":               {"google", "POST oauth2.googleapis.com/revoke", hangUp, -1},
-		"Slack, already gone": {"slack", "POST slack.com/api/auth.revoke", jsonReply(200, `{"ok":false,"error":"token_revoked"}`), 0},
-		"Slack, not ok":       {"slack", "POST slack.com/api/auth.revoke", jsonReply(200, `{"ok":false,"error":"fatal_error"}`), 200},
-		"GitHub, unknown":     {"github", "DELETE api.github.com/applications/client-1/grant", jsonReply(404, `{"message":"CANARY"}`), 404},
+		"already gone":        {"google", "POST oauth2.googleapis.com/revoke", jsonReply(400, `{"error":"invalid_token"}`), 0, 1},
+		"refused":             {"google", "POST oauth2.googleapis.com/revoke", jsonReply(400, `{"error":"invalid_request","error_description":"CANARY"}`), 400, 1},
+		"busy":                {"salesforce", "POST login.salesforce.com/services/oauth2/revoke", reply(503, "", "CANARY"), 503, 1},
+		"redirect":            {"google", "POST oauth2.googleapis.com/revoke", moved(307, "https://evil.example/"), 307, 1},
+		"reset":               {"google", "POST oauth2.googleapis.com/revoke", hangUp, -1, 1},
+		"Slack, already gone": {"slack", "POST slack.com/api/auth.revoke", jsonReply(200, `{"ok":false,"error":"token_revoked"}`), 0, 2},
+		"Slack, not ok":       {"slack", "POST slack.com/api/auth.revoke", jsonReply(200, `{"ok":false,"error":"fatal_error"}`), 200, 1},
+		"GitHub, unknown":     {"github", "DELETE api.github.com/applications/client-1/grant", jsonReply(404, `{"message":"CANARY"}`), 404, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -234,7 +235,7 @@ func TestRevoke(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 			clean(t, err)
-			if sent := n.took(); len(sent) != 1 {
+			if sent := n.took(); len(sent) != v.sent {
 				t.Errorf("sent %q", sent)
 			}
 		})

@@ -17,7 +17,7 @@ func (c *Connection) CanRevoke(ctx context.Context) bool {
 }
 
 // Revoke takes a grant back at the vendor, in the shape and with the reach of
-// the provider's RevokeRules: one request, no redirect followed (R25). It is nil
+// the provider's RevokeRules: one request a token, no redirect followed (R25). It is nil
 // where CanRevoke is false, and where the vendor says that the token was dead
 // already. Its error is a *RevokeError or a *DiscoveryError.
 func (c *Connection) Revoke(ctx context.Context, access, refresh Secret) error {
@@ -42,8 +42,13 @@ func (c *Connection) Revoke(ctx context.Context, access, refresh Secret) error {
 		a, _, err = c.post(ctx, e.Revocation, url.Values{"token": {token.Reveal()}}, "")
 	case RevokeBoxStyle:
 		a, _, err = c.post(ctx, e.Revocation, url.Values{"token": {token.Reveal()}}, AuthPost)
-	case RevokeBearer:
-		a, err = c.revokeBearer(ctx, e, access)
+	case RevokeBearer: // Slack ends the one token that is presented: both have to go
+		if !refresh.IsZero() && !access.IsZero() {
+			if err := c.revoked(c.revokeBearer(ctx, e, access)); err != nil {
+				return err
+			}
+		}
+		a, err = c.revokeBearer(ctx, e, token)
 	case RevokeGitHub:
 		a, err = c.revokeGitHub(ctx, e, access)
 	default:
