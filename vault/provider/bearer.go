@@ -34,9 +34,12 @@ func (b Bearer) BaseURL() string {
 const apiTimeout = 60 * time.Second
 
 // Client is an http.Client that sends b's token, and only where it may go (see
-// Transport). base nil means http.DefaultTransport; renew nil means that a 401
-// is returned as it came.
+// Transport). base nil means the connection's own transport; renew nil means
+// that a 401 is returned as it came.
 func (b Bearer) Client(base http.RoundTripper, renew Renew) *http.Client {
+	if base == nil && b.Connection != nil && b.Connection.cfg.HTTP != nil {
+		base = b.Connection.cfg.HTTP.Transport
+	}
 	t := &Transport{Base: base, Bearer: b, Renew: renew}
 	return &http.Client{Transport: t, CheckRedirect: t.CheckRedirect, Timeout: apiTimeout}
 }

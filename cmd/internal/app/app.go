@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net/http"
 	"sync"
 
 	"github.com/grantry/grantry/cmd/internal/app/config"
@@ -30,6 +31,7 @@ type App struct {
 	log      *slog.Logger
 	catalog  *provider.Set
 	instance string
+	vendors  *http.Transport
 
 	signIn *issuer // who signs people in; nil on a local vault
 
@@ -65,7 +67,9 @@ func New(o Options) (*App, error) {
 	if _, err := io.ReadFull(rand.Reader, id); err != nil {
 		return nil, err
 	}
-	return &App{opts: o, cfg: o.Config, log: o.Logger, catalog: provider.Catalog(), instance: hex.EncodeToString(id)}, nil
+	return &App{
+		opts: o, cfg: o.Config, log: o.Logger, catalog: provider.Catalog(), instance: hex.EncodeToString(id), vendors: vendorTransport(),
+	}, nil
 }
 
 // Close waits for refreshes to commit and closes the vault, if it was opened.

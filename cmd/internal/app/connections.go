@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/grantry/grantry/cmd/internal/app/config"
 	"github.com/grantry/grantry/tools/sandbox"
@@ -55,8 +56,17 @@ func (a *App) connection(ctx context.Context, name string, c config.Connection) 
 	return provider.NewConnection(reg, a.providerConfig())
 }
 
+// providerConfig gives all connections one transport, so that calls to a vendor share its connections.
 func (a *App) providerConfig() provider.Config {
-	return provider.Config{HTTP: &http.Client{}, Logger: a.log}
+	return provider.Config{HTTP: &http.Client{Transport: a.vendors}, Logger: a.log}
+}
+
+func vendorTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:       http.ProxyFromEnvironment,
+		DialContext: (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext, TLSHandshakeTimeout: 5 * time.Second,
+		ForceAttemptHTTP2: true, MaxIdleConns: 256, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second, ResponseHeaderTimeout: 60 * time.Second,
+	}
 }
 
 // loopback says whether Grantry itself is only on this machine: then, and only then, vendors may be on plain loopback http.
