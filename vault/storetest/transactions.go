@@ -23,7 +23,8 @@ func RunTransactions(t *testing.T, open func(t *testing.T) vault.Store) {
 		"cancelled while waiting":          cancelledWaiting,
 		"no writing after the transaction": endsWithItsFunction,
 		"check":                            checkWrites,
-		"close waits":                      closeWaits,
+		"close waits for an update":        closeWaitsForUpdate,
+		"close waits for a view":           closeWaitsForView,
 		"closed":                           closedStore,
 	})
 }
@@ -169,25 +170,32 @@ func checkWrites(t *testing.T, s vault.Store) {
 	}
 }
 
-func closeWaits(t *testing.T, s vault.Store) {
+func closeWaitsForUpdate(t *testing.T, s vault.Store) { closeWaits(t, s, s.Update, set("a")) }
+
+func closeWaitsForView(t *testing.T, s vault.Store) {
+	closeWaits(t, s, s.View, func(tx vault.Tx) error { _, err := tx.Grants().List(""); return err })
+}
+
+// closeWaits closes the store during a transaction, whose last step comes after that.
+func closeWaits(t *testing.T, s vault.Store, run func(context.Context, func(vault.Tx) error) error, step func(vault.Tx) error) {
+	t.Helper()
 	began, finish := make(chan struct{}), make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		err := s.Update(t.Context(), func(tx vault.Tx) error { close(began); <-finish; return set("a")(tx) })
-		if err != nil {
-			t.Errorf("the transaction in flight: %v", err)
-		}
-	})
+	ended, closed := make(chan error, 1), make(chan error, 1)
+	go func() {
+		ended <- run(t.Context(), func(tx vault.Tx) error { close(began); <-finish; return step(tx) })
+	}()
 	<-began
-	closed := make(chan error, 1)
 	go func() { closed <- s.Close() }()
 	select {
-	case <-closed:
-		t.Error("Close did not wait")
+	case err := <-closed:
+		t.Errorf("Close did not wait, it answered %v", err)
+		closed <- nil
 	case <-time.After(50 * time.Millisecond):
 	}
 	close(finish)
-	wg.Wait()
+	if err := <-ended; err != nil {
+		t.Errorf("the transaction in flight: %v", err)
+	}
 	if err := <-closed; err != nil {
 		t.Errorf("Close: %v", err)
 	}

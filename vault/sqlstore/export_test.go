@@ -1,0 +1,35 @@
+package sqlstore
+
+import (
+	"context"
+	"io/fs"
+
+	"modernc.org/sqlite"
+)
+
+// Queries are all that Open prepares.
+func Queries() []string { return queries() }
+
+// OpenWith opens a store with other migrations.
+func OpenWith(ctx context.Context, cfg Config, migrations fs.FS) (*Store, error) {
+	return openWith(ctx, cfg, migrations)
+}
+
+// DSN is the data source name of a store's writer or readers.
+func DSN(cfg Config, readOnly bool) string { return (&Store{cfg: cfg}).dsn(readOnly) }
+
+// ConnectDSN opens one connection by dsn and holds it to the settings of cfg.
+func ConnectDSN(ctx context.Context, cfg Config, dsn string, readOnly bool) error {
+	base, err := sqlite.NewConnector(dsn)
+	if err != nil {
+		return err
+	}
+	conn, err := checkedConnector{Connector: base, want: (&Store{cfg: cfg}).pragmas(readOnly)}.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// LockFile takes a lock file.
+func LockFile(ctx context.Context, path string) (func(), error) { return lockFile(ctx, path) }
