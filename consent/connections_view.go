@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/grantry/grantry/vault"
 )
@@ -106,7 +107,7 @@ func (h *Handler) accountView(a vault.Account, all []vault.Account, access []vau
 	view := accountView{
 		ID: a.ID, Vendor: titleOf(p, a.Connection), Label: shown(a.Label, 80), Connection: shown(a.Connection, 40),
 		Default: a.Default, Over: a.State == vault.GrantRevoked, Scopes: permissionsOf(p, a.Scopes),
-		Used: ago(h.cfg.Now(), a.Used), Since: clock(a.Created),
+		Used: h.used(a.Used), Since: clock(a.Created),
 	}
 	view.Initial = initial(view.Vendor)
 	view.State, view.StateText, view.Problem = stateWords(a, view.Vendor)
@@ -126,7 +127,7 @@ func (h *Handler) accountView(a vault.Account, all []vault.Account, access []vau
 }
 
 func (h *Handler) accessView(x vault.Access) accessView {
-	view := accessView{ID: x.ID, Agent: agentOf(x.Agent), Until: "until " + clock(x.Expires), Used: ago(h.cfg.Now(), x.Used)}
+	view := accessView{ID: x.ID, Agent: agentOf(x.Agent), Until: "until " + clock(x.Expires), Used: h.used(x.Used)}
 	if view.Agent == nil {
 		view.Agent = &agentView{Name: "An agent without a name", Initial: "?"}
 	}
@@ -134,6 +135,13 @@ func (h *Handler) accessView(x vault.Access) accessView {
 		view.Until = "for one call"
 	}
 	return view
+}
+
+func (h *Handler) used(t time.Time) string {
+	if t.IsZero() {
+		return "not used yet"
+	}
+	return "used " + ago(h.cfg.Now(), t)
 }
 
 func siblings(all []vault.Account, a vault.Account) int {

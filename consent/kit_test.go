@@ -240,7 +240,7 @@ func (b *browser) next(p page) string {
 	if err1 != nil || err2 != nil {
 		b.w.t.Fatal("redirect to nowhere")
 	}
-	if b.w.issuer.url == to.Scheme+"://"+to.Host {
+	if b.w.issuer != nil && b.w.issuer.url == to.Scheme+"://"+to.Host {
 		q := to.Query()
 		q.Set("as", b.as)
 		to.RawQuery = q.Encode()

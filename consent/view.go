@@ -151,10 +151,13 @@ func (h *Handler) headline(t vault.Ticket) string {
 		return who + " wants to use one of your accounts"
 	}
 	if does := deeds(p, o); does != "" {
-		return who + " wants to " + does
+		return who + " wants to " + does + " in your " + vendor + " account"
 	}
 	return who + " wants to use your " + vendor + " account"
 }
+
+// maxDeeds is how much of what an agent wants fits a headline.
+const maxDeeds = 60
 
 // deeds are up to two things that an option allows, or "" when they do not fit a sentence.
 func deeds(p *provider.Provider, o vault.Option) string {
@@ -174,7 +177,10 @@ func deeds(p *provider.Provider, o vault.Option) string {
 		}
 		parts = append(parts, phrase(one.Text))
 	}
-	return list(parts)
+	if does := list(parts); len(does) <= maxDeeds {
+		return does
+	}
+	return ""
 }
 
 // why says what led here.

@@ -127,8 +127,6 @@ func titleOf(p *provider.Provider, connection string) string {
 // ago says how long before now t was, for people.
 func ago(now, t time.Time) string {
 	switch d := now.Sub(t); {
-	case t.IsZero():
-		return "never"
 	case d < time.Minute:
 		return "just now"
 	default:
