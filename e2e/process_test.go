@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -104,7 +106,12 @@ func (p *process) wait(t *testing.T, d time.Duration) int {
 	select {
 	case <-p.exited:
 	case <-time.After(d):
-		p.kill()
+		p.cmd.Process.Signal(syscall.SIGQUIT) //nolint:errcheck // a Go program then says where it hangs
+		select {
+		case <-p.exited:
+		case <-time.After(3 * time.Second):
+			p.kill()
+		}
 		t.Errorf("%s did not end within %s and was killed\n%s", p.cmd.Path, d, p.output())
 	}
 	return p.cmd.ProcessState.ExitCode()
@@ -178,16 +185,28 @@ func unmarshal(t *testing.T, text string, into any) {
 	}
 }
 
-// freeAddr answers a loopback address that was free a moment ago, for the
-// tests that must register a redirect URI before Grantry listens.
+// freeAddr answers a loopback address that is free, and whose next port is
+// free too (the sandbox's vendors take it), for the tests that must register a
+// redirect URI before Grantry listens. It keeps out of the range from which
+// the system gives ports, so that nothing else takes it meanwhile.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 200 {
+		port := 18000 + 2*rand.IntN(6000)
+		if free(port) && free(port+1) {
+			return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("there are no two free ports side by side")
+	return ""
+}
+
+func free(port int) bool {
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return false
+	}
+	return l.Close() == nil
 }
 
 // writeFile writes a file that only its owner can read.

@@ -79,7 +79,7 @@ commands(async (command) => {
   } catch (error) {
     say({ id: command.id, error: failure(error) });
   }
-});
+}, async () => (await connected).close()); // which also ends a server that the SDK has started
 
 const client = await connected;
 say({ event: 'ready', server: client.server(), version: client.version() });

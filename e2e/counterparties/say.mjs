@@ -13,11 +13,17 @@ export function settings() {
   return JSON.parse(process.argv[2] ?? '{}');
 }
 
-// commands calls handle for each JSON line on stdin and exits at its end.
-export function commands(handle = () => {}) {
+// commands calls handle for each JSON line on stdin. At its end, or when told
+// to terminate, it waits for end and exits.
+export function commands(handle = () => {}, end = () => {}) {
+  const stop = async () => {
+    await Promise.race([Promise.resolve(end()).catch(() => {}), new Promise((resolve) => setTimeout(resolve, 6000))]);
+    process.exit(0);
+  };
+  process.once('SIGTERM', stop);
   const lines = createInterface({ input: process.stdin });
   lines.on('line', (line) => line.trim() && handle(JSON.parse(line)));
-  lines.on('close', () => process.exit(0));
+  lines.once('close', stop);
 }
 
 // freePort answers a loopback port that was free a moment ago, for servers

@@ -17,7 +17,7 @@ var (
 	fence      = regexp.MustCompile("(?s)```[a-z]*\n(.*?)```")
 	inline     = regexp.MustCompile("`([^`\n]+)`")
 	makeCall   = regexp.MustCompile(`(?m)(?:^|[;&|\s])make ([a-z]+)\b`)
-	ownCall    = regexp.MustCompile(`(?m)(?:^|[\s/"])grantry(?:\.exe)? ([a-z][^\n|;&#"]*)`)
+	ownCall    = regexp.MustCompile(`(?m)(?:^|[\s/"])grantry(?:\.exe)? ([a-z]+(?: [^\n|;&#"]*)?)(?:$|[\n|;&#"])`)
 	makeTarget = regexp.MustCompile(`(?m)^([a-z]+):`)
 )
 
