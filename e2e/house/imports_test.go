@@ -23,6 +23,7 @@ var allowed = []struct {
 	{"vault/sts", []string{"vault", "vault/provider"}},
 	{"tools", []string{"vault/provider"}},
 	{"tools/sandbox", []string{"vault/provider"}},
+	{"tools/tooltest", []string{"vault/provider", "tools", "tools/sandbox"}}, // for tests only, see TestKitsAreForTests
 	{"tools/*", []string{"vault/provider", "tools"}},
 	{"consent", []string{"vault", "vault/provider"}},
 	{"consent/*", []string{"vault", "vault/provider", "consent"}},
