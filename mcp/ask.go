@@ -280,10 +280,26 @@ func (s *Server) show(ctx context.Context, c *call, t vault.Ticket) reply {
 // link is where the person goes: an opaque handle on our own pages (R07).
 func (s *Server) link(ctx context.Context, c *call, t vault.Ticket) (string, error) {
 	base, err := s.pages(ctx)
+	if err == nil {
+		err = s.returns(t)
+	}
 	if err != nil {
 		return "", err
 	}
 	return base + "/consent/" + c.vault.Handle(t), nil
+}
+
+// returns is nil when one of the ticket's vendors, or our page alone, can serve.
+func (s *Server) returns(t vault.Ticket) (err error) {
+	for _, o := range t.Options {
+		if s.cfg.Returns == nil || !o.VendorNeeded {
+			return nil
+		}
+		if err = s.cfg.Returns(o.Connection); err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 func (s *Server) pages(ctx context.Context) (string, error) {

@@ -31,7 +31,10 @@ type Config struct {
 
 	PublicURL string // without a trailing slash: "http://127.0.0.1:8787"
 	// Pages makes sure that the pages are served and answers their address; nil = PublicURL. A *Notice goes to the person.
-	Pages          func(context.Context) (string, error)
+	Pages func(context.Context) (string, error)
+	// Returns says whether a connection's vendor can send people back to the pages where they are now; nil = always.
+	// A *Notice goes to the person.
+	Returns        func(connection string) error
 	AllowedOrigins []string // besides PublicURL's own: "https://inspector.example.com"
 	Issuers        []string // authorization servers for the metadata of RFC 9728
 	Scopes         []string // that clients are told to ask of them; nil = openid

@@ -59,8 +59,9 @@ type localPages struct {
 
 // heldPages is what this process serves.
 type heldPages struct {
-	url  string
-	http *http.Server
+	url       string
+	elsewhere bool // on a free port, since a stranger holds the right one
+	http      *http.Server
 }
 
 // address makes sure that the pages are served, by us or by a process of ours,
@@ -91,6 +92,26 @@ func (a *App) strangerText() string {
 	return fmt.Sprintf("Another program uses %s, where Grantry's pages should be. Stop it, or set `listen` in Grantry's config to a free port and register that port's callback at the vendor.", a.cfg.Listen)
 }
 
+// returns says whether a vendor can send people back to where the pages are
+// now: on a free port only one that takes any loopback port. The sandbox's
+// vendors know the port, since this process runs them.
+func (p *localPages) returns(connection string) error {
+	p.mu.Lock()
+	elsewhere := p.held != nil && p.held.elsewhere
+	p.mu.Unlock()
+	if !elsewhere || p.app.cfg.Sandbox {
+		return nil
+	}
+	v, err := p.app.Vault(context.Background())
+	if err != nil {
+		return err
+	}
+	if c, ok := v.Connection(connection); ok && c.AnyPort() {
+		return nil
+	}
+	return &mcp.Notice{Text: p.app.strangerText()}
+}
+
 // localURL is the address of the shared port.
 func (a *App) localURL() string {
 	if a.cfg.PublicURL != "" {
@@ -114,7 +135,7 @@ func (p *localPages) hold(ctx context.Context, addr string) error {
 		return errors.Join(err, ln.Close())
 	}
 	srv := &http.Server{Handler: h.handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes, ErrorLog: p.app.errorLog()}
-	p.held = &heldPages{url: h.url, http: srv}
+	p.held = &heldPages{url: h.url, http: srv, elsewhere: addr != p.app.cfg.Listen}
 	go func() { _ = srv.Serve(secured) }()
 	return nil
 }

@@ -21,7 +21,7 @@ func (a *App) Stdio(ctx context.Context, in io.Reader, out io.Writer) error {
 	pages := &localPages{app: a}
 	cfg := a.mcpConfig(a.localURL())
 	cfg.Open = a.openLocal(pages)
-	cfg.Pages, cfg.OpenBrowser = pages.address, a.opts.OpenBrowser
+	cfg.Pages, cfg.Returns, cfg.OpenBrowser = pages.address, pages.returns, a.opts.OpenBrowser
 	who, err := a.osUser()
 	if err != nil {
 		return err
@@ -106,9 +106,12 @@ func (a *App) Local(ctx context.Context) (*Local, error) {
 	return l, nil
 }
 
-// Link is a ticket's address.
+// Link is a ticket's address; an error when the vendor could not send the person back there.
 func (l *Local) Link(ctx context.Context, t vault.Ticket) (string, error) {
 	base, err := l.pages.address(ctx)
+	for _, o := range t.Options {
+		err = errors.Join(err, l.pages.returns(o.Connection))
+	}
 	return base + "/consent/" + l.Vault.Handle(t), err
 }
 
