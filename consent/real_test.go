@@ -3,6 +3,7 @@ package consent_test
 import (
 	"errors"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -54,6 +55,23 @@ func TestWholeWay(t *testing.T) {
 	}
 	if log := r.log.String(); strings.Contains(log, token.Token.Reveal()) {
 		t.Errorf("log: %s", log)
+	}
+}
+
+// TestLink holds R07: a link is 128 random bits and more, and says nothing of
+// the person, the agent or what is asked.
+func TestLink(t *testing.T) {
+	t.Parallel()
+	r := newReal(t)
+	alice := r.person("alice")
+	bob := r.person("bob")
+	one, two := r.ask(alice), r.ask(bob)
+	form := regexp.MustCompile(`^/consent/[A-Za-z0-9_-]{32}$`) // base64url of 192 bits
+	if !form.MatchString(one) || !form.MatchString(two) || one == two {
+		t.Errorf("links %s and %s", one, two)
+	}
+	if again := r.ask(alice); again != one {
+		t.Errorf("the open request got another link: %s, then %s", one, again)
 	}
 }
 

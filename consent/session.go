@@ -135,7 +135,7 @@ func (h *Handler) ensureSession(v *visit) error {
 	return nil
 }
 
-// signedIn starts a person's session under a new cookie: whatever id the
+// startSession begins a person's session under a new cookie: whatever id the
 // browser had before, somebody else may have put there (session fixation).
 func (h *Handler) startSession(v *visit, p vault.Person, until time.Time) error {
 	sid, err := h.random()
