@@ -321,3 +321,16 @@ func TestCancelledWaiting(t *testing.T) {
 		c.abandon(fmt.Sprint(before + 1))
 	})
 }
+
+// TestDeclineBesideOthers is R14: calls that waited beside the one whose dialog
+// was declined show no dialog of their own afterwards.
+func TestDeclineBesideOthers(t *testing.T) {
+	bubble(t, true, capURL, func(t *testing.T, _ *world, c *client) {
+		first, others := parallel(c, 4)
+		state := isInputRequired(t, <-first).RequestState
+		isText(t, c.call("test_read", `{}`, retryWith(state, "decline")), "declined")
+		for range 3 {
+			isText(t, <-others, "declined google lately")
+		}
+	})
+}

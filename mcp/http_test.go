@@ -206,7 +206,8 @@ func TestBadBodies(t *testing.T) {
 		"too large":              {call(`{"a":"` + strings.Repeat("a", 4<<20) + `"}`), 413},
 	} {
 		resp := post(t, address, c.body, "Mcp-Method", "tools/call", "Mcp-Name", "test_read")
-		if got := body(t, resp); resp.StatusCode != c.status || !strings.Contains(got, `"error"`) {
+		got := body(t, resp)
+		if resp.StatusCode != c.status || !strings.Contains(got, `"id":null`) || !strings.Contains(got, `"code":-32700`) && !strings.Contains(got, `"code":-32600`) {
 			t.Errorf("%s: HTTP %d %s", name, resp.StatusCode, got)
 		}
 	}

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
-	"github.com/mark3labs/mcp-go/server"
 )
 
 const (
@@ -82,7 +81,9 @@ func newStdio(s *Server, out io.Writer) *stdio {
 		held: make(chan struct{}, stdioInFlight), workers: make(chan struct{}, stdioWorkers),
 		calls: map[string]bool{},
 	}
-	t.ctx, t.cancel = context.WithCancel(withOrigin(context.Background(), origin{stdio: true}))
+	// What a modern message declares is read from the message, never from the session, so both eras can have the one.
+	ctx := s.mcp.WithContext(context.Background(), t)
+	t.ctx, t.cancel = context.WithCancel(withOrigin(ctx, origin{stdio: true}))
 	return t
 }
 
@@ -169,7 +170,7 @@ func (t *stdio) take(ctx context.Context, l line) {
 	case m.Method == "": // a response, and we ask nothing
 	case m.ID == nil:
 		t.cancelled(m, l.raw)
-		t.s.mcp.HandleMessage(t.session(m), l.raw)
+		t.s.mcp.HandleMessage(t.ctx, l.raw)
 	default:
 		select {
 		case t.held <- struct{}{}:
@@ -186,7 +187,7 @@ func (t *stdio) take(ctx context.Context, l line) {
 
 // request answers one request.
 func (t *stdio) request(m message, raw []byte) {
-	ctx, cancel := context.WithCancel(t.session(m))
+	ctx, cancel := context.WithCancel(t.ctx)
 	defer cancel()
 	defer t.forget(m)
 	switch mcpgo.MCPMethod(m.Method) {
@@ -220,25 +221,6 @@ func (t *stdio) givenUp(m message) bool {
 	defer t.mu.Unlock()
 	return t.calls[string(m.ID)]
 }
-
-// session is the context of a message: the 2025 era has the session, a modern
-// message its own, so that what it declares holds for it alone.
-func (t *stdio) session(m message) context.Context {
-	session := server.ClientSession(t)
-	if m.modern() {
-		session = &oneMessage{t}
-	}
-	return t.s.mcp.WithContext(t.ctx, session)
-}
-
-// oneMessage is the session of one modern message.
-type oneMessage struct{ *stdio }
-
-// Initialize implements server.ClientSession; the 2025-era session stays as it is.
-func (*oneMessage) Initialize() {}
-
-// Initialized implements server.ClientSession.
-func (*oneMessage) Initialized() bool { return true }
 
 // cancelled notes a request that its client has given up: it gets no answer
 // (cancellation, "SHOULD NOT send a response").
