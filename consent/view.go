@@ -3,6 +3,7 @@ package consent
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -27,6 +28,7 @@ type ticketPage struct {
 // agentView is an agent, with how much its name is worth.
 type agentView struct {
 	Name, Host, Initial string
+	Client, At          string // the proven client id, to which access is bound, and the host of who vouches for it; "" on stdio
 	Verified            bool
 }
 
@@ -81,7 +83,11 @@ func agentOf(a vault.Agent) *agentView {
 	if name == "" {
 		name = "An agent without a name"
 	}
-	return &agentView{Name: name, Host: shown(a.Host, 80), Initial: initial(name), Verified: a.Verified}
+	out := &agentView{Name: name, Host: shown(a.Host, 80), Initial: initial(name), Verified: a.Verified}
+	if u, err := url.Parse(a.Issuer); err == nil && a.Issuer != "" {
+		out.Client, out.At = shown(a.ID, 120), shown(u.Host, 80)
+	}
+	return out
 }
 
 func initial(s string) string {

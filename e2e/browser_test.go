@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 )
 
 // browser is a person's browser without script: it keeps cookies, follows
@@ -174,20 +173,6 @@ func (b *browser) parse(link string) *url.URL {
 		b.t.Fatalf("reading the link %q: %v", link, err)
 	}
 	return u
-}
-
-// waitFor reloads the page until it shows text.
-func (b *browser) waitFor(text string) *page {
-	b.t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
-		if strings.Contains(b.page.text(), text) {
-			return b.page
-		}
-		if time.Now().After(deadline) {
-			b.t.Fatalf("%s never showed %q:\n%s", b.page.URL, text, b.page.text())
-		}
-		b.open(b.page.URL.String())
-	}
 }
 
 // expect fails the test unless the page has this status and shows text.

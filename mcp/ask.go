@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -327,7 +326,7 @@ func wanted(o vault.Option) []string {
 	if len(o.Missing) > 0 {
 		return o.Missing
 	}
-	return slices.Concat([]string{}, o.Scopes)
+	return append([]string{}, o.Scopes...) // an empty list, not null
 }
 
 func (s *Server) openBrowser(ctx context.Context, c *call, t vault.Ticket, link string) {

@@ -118,6 +118,7 @@ func (v *Vault) VerifyAudit(ctx context.Context) (n int64, err error) {
 // ChainError names the first entry that is missing or was changed.
 type ChainError struct{ Seq int64 }
 
+// Error names the entry.
 func (e *ChainError) Error() string { return fmt.Sprintf("audit chain broken at entry %d", e.Seq) }
 
 // journal commits the entries of releases in groups: while one group syncs, the next one gathers.

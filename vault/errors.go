@@ -82,6 +82,7 @@ type LimitError struct {
 	Until time.Time
 }
 
+// Error names the limit.
 func (e *LimitError) Error() string { return fmt.Sprintf("limit %s of %d reached", e.What, e.Max) }
 
 // BackOffError says that the person declined lately, so that no new dialog is shown.
@@ -90,6 +91,7 @@ type BackOffError struct {
 	Until      time.Time
 }
 
+// Error names the connection.
 func (e *BackOffError) Error() string { return "declined lately: " + e.Connection }
 
 // Errors of tickets and flows.
@@ -132,6 +134,7 @@ type FlowError struct {
 	Err        error    // cause for the log
 }
 
+// Error names the failure, nothing of the vendor.
 func (e *FlowError) Error() string { return "finishing flow: " + string(e.Failure) }
 
 // Unwrap is the cause.

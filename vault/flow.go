@@ -298,7 +298,7 @@ func (v *Vault) failed(ctx context.Context, fl flow, fe *FlowError) *FlowError {
 		if err != nil || t.Over() {
 			return err
 		}
-		t.Failure = fe.Failure
+		t.State, t.Failure = TicketOpen, fe.Failure // the next call gives the link again
 		if err := v.putTicket(tx, v.Pseudonym(fl.Owner), &t); err != nil {
 			return err
 		}

@@ -161,6 +161,18 @@ func TestDeclineBacksOff(t *testing.T) {
 	if err := ask(vault.Agent{ID: "other"}); err != nil {
 		t.Errorf("another agent: %v", err)
 	}
+	other := vault.Agent{ID: "third"}
+	open := b.ticket(alice, other, need)
+	if err := b.BackOff(t.Context(), alice.Caller, other, "files", true); err != nil {
+		t.Fatal(err)
+	}
+	if err := ask(other); !errors.As(err, &back) {
+		t.Errorf("an open ticket was shown although its dialog was just closed: %v", err)
+	}
+	b.clock.add(31 * time.Second)
+	if again := b.ticket(alice, other, need); again.ID != open.ID {
+		t.Error("after the back-off there is another link")
+	}
 	b.clock.add(2*time.Minute + time.Second)
 	tk := b.ticket(alice, agent, need)
 	c := b.allow(tk, alice)
@@ -231,7 +243,7 @@ func TestFewerScopesAndNoRefreshToken(t *testing.T) {
 	if e := b.failure(b.allow(tk, alice)); e.Failure != vault.FlowNoRefresh {
 		t.Errorf("failure = %+v", e)
 	}
-	if got, _ := b.Ticket(t.Context(), b.Handle(tk)); got.State != vault.TicketStarted || got.Failure != vault.FlowNoRefresh {
+	if got, _ := b.Ticket(t.Context(), b.Handle(tk)); got.State != vault.TicketOpen || got.Failure != vault.FlowNoRefresh {
 		t.Errorf("the ticket is %s (%s); its owner may try again", got.State, got.Failure)
 	}
 	b.vendor.set(func(v *vendor) { v.life = 0 }) // no end named: works without one

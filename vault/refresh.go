@@ -273,7 +273,7 @@ func (v *Vault) refused(ctx context.Context, a *attempt, cause error) error {
 	case moved:
 		return nil
 	case te.Class == provider.Rejected:
-		return v.lacks(Expired, a.p, nil)
+		return v.lacks(stateReason(v.deathOf(a.p.row)), a.p, nil)
 	case operatorCode(te.Code):
 		v.log.Error("the vendor refuses the client registration", "connection", a.p.row.Connection, "code", te.Code)
 		e := v.lacks(ConnMisconfigured, a.p, nil)
@@ -281,6 +281,18 @@ func (v *Vault) refused(ctx context.Context, a *attempt, cause error) error {
 		return e
 	}
 	return v.unreachable(a.p, max(spacing, te.RetryAfter), te)
+}
+
+// idleExpiry is how long an unused refresh token lives at the strictest of the vendors.
+const idleExpiry = 60 * 24 * time.Hour
+
+// deathOf is what invalid_grant most likely means, since vendors do not say: a
+// token that was idle for long has run out, another was taken back.
+func (v *Vault) deathOf(g GrantRow) GrantState {
+	if v.now()-max(g.Refreshed, g.Created) > idleExpiry.Milliseconds() {
+		return GrantExpired
+	}
+	return GrantRevoked
 }
 
 func operatorCode(code string) bool {
@@ -304,7 +316,7 @@ func (v *Vault) noteRefusal(tx Tx, row GrantRow, te *provider.TokenError) error 
 		return err
 	}
 	if te.Class == provider.Rejected {
-		return v.end(tx, row, GrantExpired, "invalid_grant")
+		return v.end(tx, row, v.deathOf(row), "invalid_grant")
 	}
 	return v.append(tx, Entry{Kind: "grant.refresh_failed", Connection: row.Connection, Account: row.ID, Result: "refused", Reason: code})
 }

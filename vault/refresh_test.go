@@ -89,12 +89,24 @@ func TestRefreshRefused(t *testing.T) {
 	}
 	b.clock.add(31 * time.Second)
 	b.vendor.set(func(v *vendor) { v.status = 0; v.live = "another" })
-	if e := b.lack(request(alice, agent)); e.Reason != vault.Expired || !e.Reason.Mendable() {
+	if e := b.lack(request(alice, agent)); e.Reason != vault.Revoked || !e.Reason.Mendable() {
 		t.Fatalf("lack = %+v", e)
 	}
 	all, err := b.Accounts(t.Context(), alice.Caller)
-	if err != nil || all[0].State != vault.GrantExpired || all[0].LastError != "invalid_grant" {
+	if err != nil || all[0].State != vault.GrantRevoked || all[0].LastError != "invalid_grant" {
 		t.Errorf("account = %+v, %v", all, err)
+	}
+}
+
+// A refresh token that nobody used for long has run out rather than been taken back.
+func TestRefreshRefusedAfterALongTime(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *vault.Config) { c.AccessTTL = 365 * 24 * time.Hour })
+	b.connect(alice, agent)
+	b.clock.add(61 * 24 * time.Hour)
+	b.vendor.set(func(v *vendor) { v.live = "another" })
+	if e := b.lack(request(alice, agent)); e.Reason != vault.Expired {
+		t.Errorf("lack = %+v", e)
 	}
 }
 

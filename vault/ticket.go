@@ -18,7 +18,7 @@ const (
 // TicketState is how far a ticket is.
 type TicketState string
 
-// The states of a ticket. A failed vendor visit leaves it started: its owner may press Allow again.
+// The states of a ticket. A failed vendor visit leads back to open: its owner may press Allow again.
 const (
 	TicketOpen     TicketState = "open"
 	TicketStarted  TicketState = "started" // the owner has pressed Allow

@@ -44,6 +44,9 @@ func (v *Vault) OpenTicket(ctx context.Context, r TicketRequest) (t Ticket, fres
 		if err != nil {
 			return err
 		}
+		if err := v.declinedLately(tx, user, r); err != nil {
+			return err
+		}
 		pointer := v.pointer(user, r)
 		if t, err = v.pointed(tx, pointer); err == nil && !t.Over() {
 			fresh = false
@@ -98,16 +101,30 @@ func (v *Vault) pointed(tx Tx, pointer string) (Ticket, error) {
 	return v.ticket(tx, v.handleOf(string(id)))
 }
 
-// mayAsk holds the back-off after a decline, and the limits.
+// declinedLately holds the back-off: an agent is not answered with a link while
+// all that could serve was declined. Nothing touches the person's own way.
+func (v *Vault) declinedLately(tx Tx, user string, r TicketRequest) error {
+	if r.Agent == (Agent{}) {
+		return nil
+	}
+	var until int64
+	for _, o := range r.Need.Options {
+		b, err := v.backOff(tx, user, r.Agent, o.Connection)
+		if err != nil {
+			return err
+		}
+		if b.Until <= v.now() {
+			return nil
+		}
+		until = max(until, b.Until)
+	}
+	return &BackOffError{Connection: r.Need.Options[0].Connection, Until: FromMillis(until)}
+}
+
+// mayAsk holds the limits of one caller and agent.
 func (v *Vault) mayAsk(tx Tx, user string, r TicketRequest) error {
 	if r.Agent == (Agent{}) {
-		return nil // the person's own way: nothing touches it
-	}
-	name := r.Need.Options[0].Connection
-	if b, err := v.backOff(tx, user, r.Agent, name); err != nil {
-		return err
-	} else if len(r.Need.Options) == 1 && b.Until > v.now() {
-		return &BackOffError{Connection: name, Until: FromMillis(b.Until)}
+		return nil
 	}
 	recs, err := tx.Records().List(recTicket, user, v.now())
 	if err != nil {

@@ -74,19 +74,33 @@ func (c *providersShow) Run(e *env) error {
 	}
 	w := tabwriter.NewWriter(e.out, 0, 4, 2, ' ', 0)
 	for _, row := range [][2]string{
-		{"name", l.Name}, {"vendor", l.Title}, {"authorization", l.Endpoints.Authorization}, {"token", l.Endpoints.Token},
-		{"revocation", orNone(l.Endpoints.Revocation)}, {"api hosts", strings.Join(l.APIHosts, ", ")},
-		{"register this redirect URI", fmt.Sprintf("http://%s:8787/callback/CONNECTION", l.Host)}, {"loopback redirect", l.Loopback},
+		{"name", l.Name},
+		{"vendor", l.Title},
+		{"authorization", l.Endpoints.Authorization},
+		{"token", l.Endpoints.Token},
+		{"revocation", orNone(l.Endpoints.Revocation)},
+		{"api hosts", strings.Join(l.APIHosts, ", ")},
+		{"register this redirect URI", redirectOf(p)},
+		{"loopback redirect", l.Loopback},
 	} {
 		fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
 	}
-	for s, text := range p.Scope.Text {
-		fmt.Fprintf(w, "scope\t%s: %s\n", s, text.Can)
+	for _, s := range sortedKeys(p.Scope.Text) {
+		fmt.Fprintf(w, "scope\t%s: %s\n", s, p.Scope.Text[s].Can)
 	}
 	for _, u := range l.Unverified {
 		fmt.Fprintf(w, "not verified\t%s\n", u)
 	}
 	return w.Flush()
+}
+
+// redirectOf is what to register for the default public_url; a vendor that takes https only needs a certificate here (tls).
+func redirectOf(p *provider.Provider) string {
+	scheme := "http"
+	if p.Redirect.Loopback == provider.HTTPSOnly {
+		scheme = "https"
+	}
+	return fmt.Sprintf("%s://%s:8787/callback/CONNECTION", scheme, p.Redirect.Host)
 }
 
 type toolsCmd struct {

@@ -161,9 +161,19 @@ func (c *connectionsShow) Run(e *env) error {
 	}
 	w := tabwriter.NewWriter(e.out, 0, 4, 2, ' ', 0)
 	for _, row := range [][2]string{
-		{"id", l.ID}, {"connection", l.Connection + " (" + l.Provider + ")"}, {"account", l.Label}, {"owner", l.Owner}, {"state", l.State},
-		{"scopes", strings.Join(l.Scopes, "\n\t")}, {"default", fmt.Sprint(l.Default)}, {"granted by", l.GrantedBy}, {"connected", ago(l.Created)},
-		{"last refresh", ago(l.Refreshed)}, {"last used", ago(l.Used)}, {"last error", orNone(l.LastError)}, {"next try", ago(l.NextTry)},
+		{"id", l.ID},
+		{"connection", l.Connection + " (" + l.Provider + ")"},
+		{"account", l.Label},
+		{"owner", l.Owner},
+		{"state", l.State},
+		{"scopes", strings.Join(l.Scopes, "\n\t")},
+		{"default", fmt.Sprint(l.Default)},
+		{"granted by", l.GrantedBy},
+		{"connected", ago(l.Created)},
+		{"last refresh", ago(l.Refreshed)},
+		{"last used", ago(l.Used)},
+		{"last error", orNone(l.LastError)},
+		{"next try", ago(l.NextTry)},
 	} {
 		fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
 	}

@@ -36,10 +36,17 @@ func (a *App) routes(v *vault.Vault, m *mcp.Server, pages *consent.Handler, publ
 	return mux
 }
 
+// bare are the headers of an answer that nobody dressed otherwise (a 404 of the mux).
+func bare(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+}
+
 func plain(w http.ResponseWriter, code int, text string) {
+	bare(w.Header())
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(code)
 	_, _ = w.Write([]byte(text + "\n"))
 }
@@ -55,6 +62,7 @@ func (a *App) hosts(publicURL string, next http.Handler) http.Handler {
 		allowed = append(allowed, "localhost", "127.0.0.1", "::1")
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		bare(w.Header())
 		if !allowedHost(allowed, r.Host) {
 			plain(w, http.StatusForbidden, "this server does not answer to that host name; if it should, add it to allowed_hosts")
 			return
