@@ -207,8 +207,9 @@ func TestEditedTokenEndpoint(t *testing.T) {
 	wantEvents(t, edited.call(t, "calendar_list_events", map[string]any{}))
 }
 
-// TestStrangerOnThePort occupies the port where the pages should be. Slack
-// needs an exact redirect, so its link cannot be given; Google's can.
+// TestStrangerOnThePort occupies the port where the pages should be. A vendor
+// that needs its exact redirect URI cannot send people back to another port, so
+// there is no link; GitHub takes any port of a registered loopback address.
 func TestStrangerOnThePort(t *testing.T) {
 	t.Parallel()
 	v := startVendors(t)
@@ -221,13 +222,13 @@ func TestStrangerOnThePort(t *testing.T) {
 	})}
 	go stranger.Serve(l) //nolint:errcheck // ends with Close
 	t.Cleanup(func() { stranger.Close() })
-	h := newHome(t, v.yaml(""), v.secrets()...)
+	h := newHome(t, v.yaml("  github: { provider: github, client_id: any, client_secret: env:SLACK_SECRET }\n"), v.secrets()...)
 	c := connect(t, h.overStdio(t, clientConfig{SDK: "v2", Era: "legacy", Elicitation: "none"}))
 	a := c.call(t, "chat_post_message", map[string]any{"channel": "launch", "text": "hello"})
 	if !a.IsError || !strings.Contains(a.Text, "listen") || consentLink.MatchString(a.Text) {
 		t.Errorf("with a stranger on the port the call answered %s, want an error that names listen", a.show())
 	}
-	g := c.call(t, "calendar_list_events", map[string]any{})
+	g := c.call(t, "connections_connect", map[string]any{"connection": "github"})
 	if link := g.link(t); strings.HasPrefix(link, v.base) {
 		t.Errorf("the link %s leads to the stranger", link)
 	}
