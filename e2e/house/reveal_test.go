@@ -28,6 +28,7 @@ var reveals = []string{
 	"vault/provider/transport.go Transport.prepare",
 	"vault/refresh.go Vault.keepAlternate",
 	"vault/refresh.go Vault.refreshed",
+	"vault/sqlstore/postgres_open.go PostgresConfig.server",
 }
 
 // TestReveal holds that list (R78).

@@ -15,9 +15,10 @@ func newPath(t *testing.T) string {
 	return filepath.Join(t.TempDir(), "vault", "vault.db")
 }
 
-func openStore(t *testing.T, path string) *sqlstore.Store {
+// openStore opens a store at a path or a URL, closed with the test.
+func openStore(t *testing.T, place string) *sqlstore.Store {
 	t.Helper()
-	s, err := sqlstore.Open(t.Context(), sqlstore.Config{Path: path})
+	s, err := openDatabase(t.Context(), place, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,15 +30,35 @@ func openStore(t *testing.T, path string) *sqlstore.Store {
 	return s
 }
 
+// databases answer a new, empty database of each kind.
+func databases() map[string]func(t *testing.T) string {
+	return map[string]func(t *testing.T) string{
+		"sqlite": newPath, "postgres": storetest.Postgres,
+		"postgres without prepared statements": func(t *testing.T) string {
+			return storetest.Postgres(t) + "&default_query_exec_mode=exec"
+		},
+	}
+}
+
 func TestStore(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T) vault.Store { return openStore(t, newPath(t)) })
+	for name, place := range databases() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storetest.Run(t, func(t *testing.T) vault.Store { return openStore(t, place(t)) })
+		})
+	}
 }
 
 func TestStoreShared(t *testing.T) {
 	t.Parallel()
-	storetest.RunShared(t, func(t *testing.T) func(t *testing.T) vault.Store {
-		path := newPath(t)
-		return func(t *testing.T) vault.Store { return openStore(t, path) }
-	})
+	for name, newPlace := range databases() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storetest.RunShared(t, func(t *testing.T) func(t *testing.T) vault.Store {
+				place := newPlace(t)
+				return func(t *testing.T) vault.Store { return openStore(t, place) }
+			})
+		})
+	}
 }

@@ -9,8 +9,14 @@ import (
 var (
 	// ErrClosed says that the store was closed.
 	ErrClosed = errors.New("store is closed")
-	// ErrNotVault says that the file is a database of something else, or none.
-	ErrNotVault = errors.New("file is not a Grantry vault")
+	// ErrNotVault says that the database holds something else, or that the file is none.
+	ErrNotVault = errors.New("database is not a Grantry vault")
+	// ErrURL says that a PostgreSQL URL does not parse. What is wrong with it is
+	// not told, because it holds a password.
+	ErrURL = errors.New("not a PostgreSQL URL")
+	// ErrOutcome says that the connection was lost during a commit and that the
+	// server could not be asked what became of it.
+	ErrOutcome = errors.New("outcome of a commit is not known")
 	// ErrCorrupt says that SQLite's quick_check found damage. Nothing was written.
 	ErrCorrupt = errors.New("database is damaged")
 )
@@ -41,10 +47,11 @@ func (e *PermissionError) Error() string {
 	return fmt.Sprintf("%s has mode %04o, others than its owner can use it", e.Path, e.Mode.Perm())
 }
 
-// SettingError says that SQLite did not take a setting that the vault's promises
-// rest on.
+// SettingError says that the database does not have a setting that the vault's
+// promises rest on.
 type SettingError struct {
-	// Name is the pragma; Got and Want are its values as SQLite prints them.
+	// Name is the pragma or the server's setting; Got and Want are its values as
+	// the database prints them.
 	Name, Got, Want string
 }
 

@@ -16,7 +16,7 @@ func OpenWith(ctx context.Context, cfg Config, migrations fs.FS) (*Store, error)
 }
 
 // DSN is the data source name of a store's writer or readers.
-func DSN(cfg Config, readOnly bool) string { return (&Store{cfg: cfg}).dsn(readOnly) }
+func DSN(cfg Config, readOnly bool) string { return (&sqliteFile{cfg: cfg}).dsn(readOnly) }
 
 // ConnectDSN opens one connection by dsn and holds it to the settings of cfg.
 func ConnectDSN(ctx context.Context, cfg Config, dsn string, readOnly bool) error {
@@ -24,7 +24,7 @@ func ConnectDSN(ctx context.Context, cfg Config, dsn string, readOnly bool) erro
 	if err != nil {
 		return err
 	}
-	conn, err := checkedConnector{Connector: base, want: (&Store{cfg: cfg}).pragmas(readOnly)}.Connect(ctx)
+	conn, err := checkedConnector{Connector: base, want: (&sqliteFile{cfg: cfg}).pragmas(readOnly)}.Connect(ctx)
 	if err != nil {
 		return err
 	}

@@ -14,14 +14,16 @@ import (
 	"time"
 
 	"github.com/grantry/grantry/vault"
+	"github.com/grantry/grantry/vault/provider"
 	"github.com/grantry/grantry/vault/sqlstore"
+	"github.com/grantry/grantry/vault/storetest"
 )
 
 // TestMain lets a test start this binary again as another process with a store.
 func TestMain(m *testing.M) {
 	child, ok := children()[os.Getenv("SQLSTORE_TEST_CHILD")]
 	if !ok {
-		os.Exit(m.Run())
+		os.Exit(storetest.Main(m))
 	}
 	if err := child(context.Background(), os.Getenv("SQLSTORE_TEST_PATH"), os.Getenv("SQLSTORE_TEST_ARG")); err != nil {
 		fmt.Println(err)
@@ -54,9 +56,17 @@ func children() map[string]func(ctx context.Context, path, arg string) error {
 	return all
 }
 
+// openDatabase opens a file or, where place is a URL, PostgreSQL.
+func openDatabase(ctx context.Context, place string, patience time.Duration) (*sqlstore.Store, error) {
+	if strings.HasPrefix(place, "postgres://") {
+		return sqlstore.OpenPostgres(ctx, sqlstore.PostgresConfig{URL: provider.NewSecret(place)})
+	}
+	return sqlstore.Open(ctx, sqlstore.Config{Path: place, BusyTimeout: patience})
+}
+
 // openChild opens, writes once and closes.
 func openChild(ctx context.Context, path, _ string) error {
-	s, err := sqlstore.Open(ctx, sqlstore.Config{Path: path})
+	s, err := openDatabase(ctx, path, 0)
 	if err != nil {
 		return err
 	}
@@ -65,7 +75,7 @@ func openChild(ctx context.Context, path, _ string) error {
 
 // writeChild writes once, without much patience.
 func writeChild(ctx context.Context, path, _ string) error {
-	s, err := sqlstore.Open(ctx, sqlstore.Config{Path: path, BusyTimeout: 50 * time.Millisecond})
+	s, err := openDatabase(ctx, path, 50*time.Millisecond)
 	if err != nil {
 		return err
 	}
@@ -78,7 +88,7 @@ func swapChild(ctx context.Context, path, arg string) error {
 	if err != nil {
 		return err
 	}
-	s, err := sqlstore.Open(ctx, sqlstore.Config{Path: path})
+	s, err := openDatabase(ctx, path, 0)
 	if err != nil {
 		return err
 	}
@@ -101,7 +111,7 @@ func swapChild(ctx context.Context, path, arg string) error {
 
 // foreverChild appends to the audit until it is killed, and prints each number once it is committed.
 func foreverChild(ctx context.Context, path, _ string) error {
-	s, err := sqlstore.Open(ctx, sqlstore.Config{Path: path})
+	s, err := openDatabase(ctx, path, 0)
 	if err != nil {
 		return err
 	}

@@ -31,12 +31,12 @@ type identity struct {
 // migrate looks at the file before anything is written to it, refuses one that is
 // not ours, newer or damaged, and brings an older one up to date. The caller
 // holds the lock file.
-func (s *Store) migrate(ctx context.Context) error {
-	known, err := newest(s.migrations)
+func (f *sqliteFile) migrate(ctx context.Context) error {
+	known, err := newest(f.migrations)
 	if err != nil {
 		return err
 	}
-	have, err := s.inspect(ctx)
+	have, err := f.inspect(ctx)
 	if err != nil {
 		return err
 	}
@@ -48,13 +48,13 @@ func (s *Store) migrate(ctx context.Context) error {
 	case have.version == known:
 		return nil
 	}
-	return s.upgrade(ctx, have.version, known)
+	return f.upgrade(ctx, have.version, known)
 }
 
 // inspect reads the file with a connection that changes nothing, and has SQLite check it.
-func (s *Store) inspect(ctx context.Context) (id identity, err error) {
-	q := url.Values{"mode": {"rw"}, "_query_only": {"1"}, "_busy_timeout": {strconv.FormatInt(s.cfg.BusyTimeout.Milliseconds(), 10)}}
-	base, err := sqlite.NewConnector(fileURI(s.cfg.Path) + "?" + q.Encode())
+func (f *sqliteFile) inspect(ctx context.Context) (id identity, err error) {
+	q := url.Values{"mode": {"rw"}, "_query_only": {"1"}, "_busy_timeout": {strconv.FormatInt(f.cfg.BusyTimeout.Milliseconds(), 10)}}
+	base, err := sqlite.NewConnector(fileURI(f.cfg.Path) + "?" + q.Encode())
 	if err != nil {
 		return id, fmt.Errorf("reading the data source name: %w", err)
 	}
@@ -89,18 +89,18 @@ func inspectError(err error) error {
 
 // upgrade backs an existing database up and runs what is missing, each migration
 // in a transaction that also sets the version.
-func (s *Store) upgrade(ctx context.Context, from, to int64) error {
-	db, err := s.openDB(false, 1)
+func (f *sqliteFile) upgrade(ctx context.Context, from, to int64) error {
+	db, err := f.openDB(false, 1)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }()
 	if from > 0 {
-		if err := s.backup(ctx, db, from); err != nil {
+		if err := f.backup(ctx, db, from); err != nil {
 			return fmt.Errorf("backing up before a migration: %w", err)
 		}
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, s.migrations, goose.WithDisableGlobalRegistry(true), goose.WithSlog(s.cfg.Logger))
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, f.migrations, goose.WithDisableGlobalRegistry(true), goose.WithSlog(f.cfg.Logger))
 	if err != nil {
 		return fmt.Errorf("reading migrations: %w", err)
 	}
@@ -118,8 +118,8 @@ func (s *Store) upgrade(ctx context.Context, from, to int64) error {
 }
 
 // backup writes the database as it is beside it. One of an earlier attempt is replaced.
-func (s *Store) backup(ctx context.Context, db *sql.DB, version int64) error {
-	target := s.cfg.Path + ".v" + strconv.FormatInt(version, 10) + ".bak"
+func (f *sqliteFile) backup(ctx context.Context, db *sql.DB, version int64) error {
+	target := f.cfg.Path + ".v" + strconv.FormatInt(version, 10) + ".bak"
 	if err := os.Remove(target); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -129,7 +129,7 @@ func (s *Store) backup(ctx context.Context, db *sql.DB, version int64) error {
 	if _, err := db.ExecContext(ctx, "VACUUM INTO $1", target); err != nil {
 		return err
 	}
-	s.cfg.Logger.Info("database backed up before a migration", "file", target, "version", version)
+	f.cfg.Logger.Info("database backed up before a migration", "file", target, "version", version)
 	return nil
 }
 

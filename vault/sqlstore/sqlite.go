@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"path/filepath"
 	"strconv"
@@ -17,17 +18,23 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
+// sqliteFile is a database file, as the dialect of the store that has it open.
+type sqliteFile struct {
+	cfg        Config
+	migrations fs.FS
+}
+
 // pragma is a setting with the value that SQLite reads back.
 type pragma struct{ name, want string }
 
 // openDB opens a handle of n connections, each with settings that are read back.
-func (s *Store) openDB(readOnly bool, n int) (*sql.DB, error) {
+func (f *sqliteFile) openDB(readOnly bool, n int) (*sql.DB, error) {
 	sqlite.StrictPragmas(true)
-	base, err := sqlite.NewConnector(s.dsn(readOnly))
+	base, err := sqlite.NewConnector(f.dsn(readOnly))
 	if err != nil {
 		return nil, fmt.Errorf("reading the data source name: %w", err)
 	}
-	db := sql.OpenDB(checkedConnector{Connector: base, want: s.pragmas(readOnly)})
+	db := sql.OpenDB(checkedConnector{Connector: base, want: f.pragmas(readOnly)})
 	db.SetMaxOpenConns(n)
 	db.SetMaxIdleConns(n)
 	return db, nil
@@ -35,10 +42,10 @@ func (s *Store) openDB(readOnly bool, n int) (*sql.DB, error) {
 
 // dsn names the file and every setting. Transactions of the writer begin
 // immediately: one that has begun never fails because of another writer.
-func (s *Store) dsn(readOnly bool) string {
+func (f *sqliteFile) dsn(readOnly bool) string {
 	q := url.Values{
 		"mode": {"rw"}, "_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_synchronous": {"FULL"},
-		"_busy_timeout": {strconv.FormatInt(s.cfg.BusyTimeout.Milliseconds(), 10)},
+		"_busy_timeout": {strconv.FormatInt(f.cfg.BusyTimeout.Milliseconds(), 10)},
 		"_foreign_keys": {"on"}, "_defensive": {"1"}, "_dqs": {"0"},
 		"_pragma": {
 			"trusted_schema(0)", "secure_delete(1)", "cell_size_check(1)",
@@ -52,7 +59,7 @@ func (s *Store) dsn(readOnly bool) string {
 	for _, p := range systemPragmas() {
 		q.Add("_pragma", p.name+"("+p.want+")")
 	}
-	return fileURI(s.cfg.Path) + "?" + q.Encode()
+	return fileURI(f.cfg.Path) + "?" + q.Encode()
 }
 
 // fileURI writes a path as SQLite reads it: only a file: name takes parameters.
@@ -66,11 +73,11 @@ func fileURI(path string) string {
 
 // pragmas are the settings of dsn as SQLite must read them back. The last one
 // shows that defensive mode is on: then SQLite ignores the attempt to set it.
-func (s *Store) pragmas(readOnly bool) []pragma {
+func (f *sqliteFile) pragmas(readOnly bool) []pragma {
 	return append([]pragma{
 		{"journal_mode", "wal"},
 		{"synchronous", "2"},
-		{"busy_timeout", strconv.FormatInt(s.cfg.BusyTimeout.Milliseconds(), 10)},
+		{"busy_timeout", strconv.FormatInt(f.cfg.BusyTimeout.Milliseconds(), 10)},
 		{"foreign_keys", "1"},
 		{"trusted_schema", "0"},
 		{"secure_delete", "1"},
@@ -142,23 +149,23 @@ func readBack(ctx context.Context, conn driver.Conn, query string) (string, erro
 
 // checkpoint empties the write-ahead log. It waits a second at most for readers
 // of other processes, and does without if they stay.
-func (s *Store) checkpoint(ctx context.Context) error {
-	conn, err := s.writer.db.Conn(ctx)
+func (f *sqliteFile) checkpoint(ctx context.Context, writer *sql.DB) error {
+	conn, err := writer.Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("checkpointing: %w", err)
 	}
 	defer func() { _ = conn.Close() }()
 	ctx = context.WithoutCancel(ctx)
-	wait := min(s.cfg.BusyTimeout, time.Second)
+	wait := min(f.cfg.BusyTimeout, time.Second)
 	if err := setBusyTimeout(ctx, conn, wait); err != nil {
 		return err
 	}
 	var busy, logged, moved int64
 	err = conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &logged, &moved)
 	if err != nil && !isBusy(err) {
-		return errors.Join(fmt.Errorf("checkpointing: %w", err), setBusyTimeout(ctx, conn, s.cfg.BusyTimeout))
+		return errors.Join(fmt.Errorf("checkpointing: %w", err), setBusyTimeout(ctx, conn, f.cfg.BusyTimeout))
 	}
-	return setBusyTimeout(ctx, conn, s.cfg.BusyTimeout)
+	return setBusyTimeout(ctx, conn, f.cfg.BusyTimeout)
 }
 
 func setBusyTimeout(ctx context.Context, conn *sql.Conn, d time.Duration) error {
@@ -167,6 +174,21 @@ func setBusyTimeout(ctx context.Context, conn *sql.Conn, d time.Duration) error 
 	}
 	return nil
 }
+
+// begin starts a transaction with the queries of p. A writer's has the file's
+// write lock from its beginning.
+func (f *sqliteFile) begin(ctx context.Context, conn *sql.Conn, p pool) (*tx, error) {
+	ctx = context.WithoutCancel(ctx)
+	t, err := conn.BeginTx(ctx, &sql.TxOptions{ReadOnly: p.readOnly})
+	if err != nil {
+		return nil, err
+	}
+	return &tx{ctx: ctx, sql: t, run: prepared{tx: t, stmts: p.stmts}, end: func() {}}, nil
+}
+
+func (f *sqliteFile) commit(t *tx) error { return t.sql.Commit() }
+
+func (f *sqliteFile) again(_ *sql.Conn, err error) bool { return isBusy(err) }
 
 // isBusy says whether another process kept the lock for the whole timeout.
 func isBusy(err error) bool {

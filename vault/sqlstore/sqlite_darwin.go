@@ -2,7 +2,7 @@ package sqlstore
 
 func useSafeLocks() error { return nil }
 
-func (s *Store) warnAboutLocks() {}
+func (f *sqliteFile) warnAboutLocks() {}
 
 // systemPragmas have the disk flush its own cache: fsync on macOS does not.
 func systemPragmas() []pragma {

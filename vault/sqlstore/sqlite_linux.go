@@ -18,9 +18,9 @@ func useSafeLocks() error {
 }
 
 // warnAboutLocks tells when the kernel or the file system had no such locks.
-func (s *Store) warnAboutLocks() {
+func (f *sqliteFile) warnAboutLocks() {
 	if !sqlite.OFDLockingEnabled() {
-		s.cfg.Logger.Warn("the file system has no locks of open files, SQLite falls back to locks of the process", "path", s.cfg.Path)
+		f.cfg.Logger.Warn("the file system has no locks of open files, SQLite falls back to locks of the process", "path", f.cfg.Path)
 	}
 }
 

@@ -4,6 +4,6 @@ package sqlstore
 
 func useSafeLocks() error { return nil }
 
-func (s *Store) warnAboutLocks() {}
+func (f *sqliteFile) warnAboutLocks() {}
 
 func systemPragmas() []pragma { return nil }

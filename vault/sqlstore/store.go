@@ -5,10 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
-	"log/slog"
 	"math/rand/v2"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -16,30 +13,18 @@ import (
 )
 
 const (
-	readers      = 4
-	busyAttempts = 3
+	readers  = 4
+	attempts = 3
 
 	queryProbe = `INSERT INTO probe (id, n) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET n = probe.n + 1`
 )
 
-// Config is what a store is made of.
-type Config struct {
-	// Path is the database file, absolute. Its folder is made (0700) if missing.
-	Path string
-	// Logger receives warnings; nil = none.
-	Logger *slog.Logger
-	// BusyTimeout is how long one attempt to write waits for other processes;
-	// 0 = 10 s. There are three attempts.
-	BusyTimeout time.Duration
-}
-
-// Store is a vault.Store on SQLite. It is safe for concurrent use, also by
-// several processes on one file.
+// Store is a vault.Store on SQLite or PostgreSQL. It is safe for concurrent use,
+// also by several processes on one database.
 type Store struct {
-	cfg        Config
-	migrations fs.FS
-	writer     pool
-	reader     pool
+	dialect dialect
+	writer  pool
+	reader  pool
 
 	mu     sync.Mutex
 	closed bool
@@ -48,115 +33,45 @@ type Store struct {
 
 var _ vault.Store = (*Store)(nil)
 
-// pool is a database handle with its prepared queries.
+// dialect is what the databases do differently once they are open.
+type dialect interface {
+	// begin waits as long as ctx allows until this transaction may run (a
+	// writer's is the only one of all processes), and no longer heeds ctx then.
+	begin(ctx context.Context, conn *sql.Conn, p pool) (*tx, error)
+	// commit answers nil when the transaction is durable.
+	commit(t *tx) error
+	// again says whether the transaction on conn that ended with err left
+	// nothing for a reason that another attempt may not meet.
+	again(conn *sql.Conn, err error) bool
+	// checkpoint has what was deleted leave the disk, where that can be asked for.
+	checkpoint(ctx context.Context, writer *sql.DB) error
+}
+
+// pool is a database handle, with its prepared queries where it keeps them.
 type pool struct {
 	db       *sql.DB
 	stmts    map[string]*sql.Stmt
 	readOnly bool
 }
 
-// Open opens the database, makes it if it is not there, and migrates it. It may
-// be called by several processes at once. The errors are *PermissionError,
-// *SchemaError, *SettingError, ErrNotVault and ErrCorrupt; none of them has
-// changed the database.
-func Open(ctx context.Context, cfg Config) (*Store, error) {
-	dir, err := fs.Sub(migrations, "migrations/sqlite")
-	if err != nil {
-		return nil, fmt.Errorf("reading migrations: %w", err)
-	}
-	return openWith(ctx, cfg, dir)
-}
-
-func openWith(ctx context.Context, cfg Config, migrations fs.FS) (*Store, error) {
-	if !filepath.IsAbs(cfg.Path) {
-		return nil, errors.New("opening store: the path must be absolute")
-	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
-	if cfg.BusyTimeout == 0 {
-		cfg.BusyTimeout = 10 * time.Second
-	}
-	s := &Store{cfg: cfg, migrations: migrations}
-	if err := s.open(ctx); err != nil {
-		return nil, fmt.Errorf("opening store: %w", errors.Join(err, s.closePools()))
-	}
-	return s, nil
-}
-
-func (s *Store) open(ctx context.Context) (err error) {
-	if err := useSafeLocks(); err != nil {
-		return err
-	}
-	if err := s.prepareFile(ctx); err != nil {
-		return err
-	}
-	if s.writer, err = s.openPool(ctx, false); err != nil {
-		return err
-	}
-	if s.reader, err = s.openPool(ctx, true); err != nil {
-		return err
-	}
-	s.warnAboutLocks()
-	return checkFiles(s.cfg.Path)
-}
-
-// prepareFile makes and migrates the database under the lock file, so that of
-// several processes the later ones find the work done.
-func (s *Store) prepareFile(ctx context.Context) error {
-	if err := prepareFolder(filepath.Dir(s.cfg.Path)); err != nil {
-		return err
-	}
-	unlock, err := lockFile(ctx, s.cfg.Path+".lock")
-	if err != nil {
-		return fmt.Errorf("taking the lock file: %w", err)
-	}
-	defer unlock()
-	if err := checkFiles(s.cfg.Path); err != nil {
-		return err
-	}
-	if err := createPrivate(s.cfg.Path); err != nil {
-		return fmt.Errorf("creating the database: %w", err)
-	}
-	return s.migrate(ctx)
-}
-
-// openPool opens a handle and prepares every query on it.
-func (s *Store) openPool(ctx context.Context, readOnly bool) (p pool, err error) {
-	p = pool{readOnly: readOnly, stmts: map[string]*sql.Stmt{}}
-	n := 1
-	if readOnly {
-		n = readers
-	}
-	if p.db, err = s.openDB(readOnly, n); err != nil {
-		return p, err
-	}
-	for _, q := range queries() {
-		if p.stmts[q], err = p.db.PrepareContext(ctx, q); err != nil {
-			return p, errors.Join(fmt.Errorf("preparing a query: %w", err), p.db.Close())
-		}
-	}
-	return p, nil
-}
-
 // View runs fn on a snapshot; it cannot write.
 func (s *Store) View(ctx context.Context, fn func(tx vault.Tx) error) error {
-	if err := s.enter(); err != nil {
-		return err
-	}
-	defer s.busy.Done()
-	return s.reader.transact(ctx, fn)
+	return s.run(ctx, s.reader, fn)
 }
 
 // Update runs fn in a write transaction and answers nil when it is synced.
 func (s *Store) Update(ctx context.Context, fn func(tx vault.Tx) error) error {
+	return s.run(ctx, s.writer, fn)
+}
+
+func (s *Store) run(ctx context.Context, p pool, fn func(tx vault.Tx) error) error {
 	if err := s.enter(); err != nil {
 		return err
 	}
 	defer s.busy.Done()
 	for attempt := 1; ; attempt++ {
-		err := s.writer.transact(ctx, fn)
-		if !isBusy(err) || attempt == busyAttempts {
+		again, err := s.transact(ctx, p, fn)
+		if !again || attempt == attempts {
 			return err
 		}
 		time.Sleep(time.Duration(attempt)*5*time.Millisecond + rand.N(10*time.Millisecond))
@@ -173,19 +88,20 @@ func (s *Store) Check(ctx context.Context) error {
 	})
 }
 
-// Checkpoint moves everything from the write-ahead log into the database and
+// Checkpoint moves everything from SQLite's write-ahead log into the database and
 // empties the log: what was deleted is then on disk nowhere. A reader in another
-// process can keep it from doing so; that is no error.
+// process can keep it from doing so; that is no error. On PostgreSQL it does
+// nothing: what the server keeps of deleted rows is for its operator to say.
 func (s *Store) Checkpoint(ctx context.Context) error {
 	if err := s.enter(); err != nil {
 		return err
 	}
 	defer s.busy.Done()
-	return s.checkpoint(ctx)
+	return s.dialect.checkpoint(ctx, s.writer.db)
 }
 
-// Close waits for transactions in flight, empties the write-ahead log and closes
-// the database. Closing twice is no error.
+// Close waits for transactions in flight, empties SQLite's write-ahead log and
+// closes the database. Closing twice is no error.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	already := s.closed
@@ -195,7 +111,7 @@ func (s *Store) Close() error {
 	if already {
 		return nil
 	}
-	if err := errors.Join(s.checkpoint(context.Background()), s.closePools()); err != nil {
+	if err := errors.Join(s.dialect.checkpoint(context.Background(), s.writer.db), s.closePools()); err != nil {
 		return fmt.Errorf("closing store: %w", err)
 	}
 	return nil
@@ -222,29 +138,25 @@ func (s *Store) enter() error {
 	return nil
 }
 
-// transact waits for a connection as long as ctx allows. From then on it does
-// not heed ctx: a commit that is under way is finished.
-func (p pool) transact(ctx context.Context, fn func(tx vault.Tx) error) (err error) {
+// transact waits for a connection and its turn as long as ctx allows. From then
+// on it does not heed ctx: a commit that is under way is finished.
+func (s *Store) transact(ctx context.Context, p pool, fn func(tx vault.Tx) error) (again bool, err error) {
 	conn, err := p.db.Conn(ctx)
 	if err != nil {
-		return fmt.Errorf("waiting for a connection: %w", err)
+		return false, fmt.Errorf("waiting for a connection: %w", err)
 	}
-	defer func() {
-		if closeErr := conn.Close(); err == nil {
-			err = closeErr
-		}
-	}()
-	ctx = context.WithoutCancel(ctx)
-	t, err := conn.BeginTx(ctx, &sql.TxOptions{ReadOnly: p.readOnly})
+	defer func() { _ = conn.Close() }() // gives it back
+	defer func() { again = err != nil && ctx.Err() == nil && s.dialect.again(conn, err) }()
+	t, err := s.dialect.begin(ctx, conn, p)
 	if err != nil {
-		return fmt.Errorf("beginning a transaction: %w", err)
+		return false, fmt.Errorf("beginning a transaction: %w", err)
 	}
-	defer func() { _ = t.Rollback() }() // no effect after a commit
-	if err := fn(&tx{ctx: ctx, sql: t, stmts: p.stmts}); err != nil {
-		return err
+	defer t.rollback()
+	if err := fn(t); err != nil {
+		return false, err
 	}
-	if err := t.Commit(); err != nil {
-		return fmt.Errorf("committing: %w", err)
+	if err := s.dialect.commit(t); err != nil {
+		return false, fmt.Errorf("committing: %w", err)
 	}
-	return nil
+	return false, nil
 }

@@ -10,11 +10,38 @@ import (
 	"github.com/grantry/grantry/vault"
 )
 
-// tx is a transaction with the queries of its pool.
+// tx is a transaction of either database.
 type tx struct {
-	ctx   context.Context // detached: it ends with the transaction only
-	sql   *sql.Tx
+	ctx context.Context // detached: it ends with the transaction only
+	sql *sql.Tx
+	run runner
+	end func() // frees ctx
+	id  string // the number that PostgreSQL gave it; "" elsewhere
+}
+
+// runner runs queries inside of a transaction: *sql.Tx by itself, or prepared.
+type runner interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// prepared runs the statements that a pool has prepared.
+type prepared struct {
+	tx    *sql.Tx
 	stmts map[string]*sql.Stmt
+}
+
+func (p prepared) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return p.tx.StmtContext(ctx, p.stmts[query]).ExecContext(ctx, args...)
+}
+
+func (p prepared) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return p.tx.StmtContext(ctx, p.stmts[query]).QueryContext(ctx, args...)
+}
+
+func (p prepared) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	return p.tx.StmtContext(ctx, p.stmts[query]).QueryRowContext(ctx, args...)
 }
 
 func (t *tx) Users() vault.UserRows     { return userRows{t} }
@@ -28,11 +55,15 @@ func queries() []string {
 	return slices.Concat([]string{queryProbe}, userQueries(), grantQueries(), accessQueries(), recordQueries(), auditQueries())
 }
 
-func (t *tx) stmt(query string) *sql.Stmt { return t.sql.StmtContext(t.ctx, t.stmts[query]) }
+// rollback has no effect after a commit.
+func (t *tx) rollback() {
+	_ = t.sql.Rollback()
+	t.end()
+}
 
 // exec answers the number of rows that query changed.
 func (t *tx) exec(query string, args ...any) (int64, error) {
-	res, err := t.stmt(query).ExecContext(t.ctx, args...)
+	res, err := t.run.ExecContext(t.ctx, query, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -56,7 +87,7 @@ type scanner interface{ Scan(dest ...any) error }
 
 // one answers the row of a query, or vault.ErrNotFound.
 func one[T any](t *tx, scan func(scanner) (T, error), what, query string, args ...any) (T, error) {
-	v, err := scan(t.stmt(query).QueryRowContext(t.ctx, args...))
+	v, err := scan(t.run.QueryRowContext(t.ctx, query, args...))
 	if errors.Is(err, sql.ErrNoRows) {
 		err = vault.ErrNotFound
 	}
@@ -69,7 +100,7 @@ func one[T any](t *tx, scan func(scanner) (T, error), what, query string, args .
 
 // all answers the rows of a query, nil if there are none.
 func all[T any](t *tx, scan func(scanner) (T, error), what, query string, args ...any) (out []T, err error) {
-	rows, err := t.stmt(query).QueryContext(t.ctx, args...)
+	rows, err := t.run.QueryContext(t.ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}

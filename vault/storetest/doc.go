@@ -6,6 +6,8 @@
 // RunTransactions. RunShared is about several handles on one database, which is
 // the normal case: every MCP client starts a process of its own.
 //
+// Main and Postgres bring a PostgreSQL server to the tests of whoever needs one.
+//
 // The package imports vault and no implementation. Rows hold bytes that stand
 // for ciphertext; a store must not care.
 package storetest

@@ -1,0 +1,135 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+const (
+	// transactionLimit ends a transaction whose server no longer answers.
+	transactionLimit = 30 * time.Second
+	// idleLimit has the server end a writer that holds the lock and says
+	// nothing: a process that was stopped, or whose network is gone.
+	idleLimit = "10s"
+
+	// lockWriters takes the one row that every writer takes first, and asks for
+	// the transaction's number. Every statement after it has a snapshot of its
+	// own (READ COMMITTED), so it sees all that earlier writers committed.
+	lockWriters = `SELECT pg_current_xact_id()::text, set_config('idle_in_transaction_session_timeout', $1, true)
+		FROM probe WHERE id = 1 FOR UPDATE`
+
+	// askOutcome is NULL for a transaction so old that the server has forgotten it.
+	askOutcome = `SELECT coalesce(pg_xact_status($1::text::xid8), '')`
+)
+
+// postgres is a server, as the dialect of the store that is connected to it.
+type postgres struct {
+	// ask is the handle by which the server is asked about another connection's commit.
+	ask *sql.DB
+}
+
+// begin starts a transaction: a reader's on one snapshot, a writer's with the
+// lock of all writers.
+func (d *postgres) begin(ctx context.Context, conn *sql.Conn, p pool) (*tx, error) {
+	inside, end := context.WithTimeout(context.WithoutCancel(ctx), transactionLimit)
+	options := &sql.TxOptions{Isolation: sql.LevelReadCommitted}
+	if p.readOnly {
+		options = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+	}
+	started, err := conn.BeginTx(inside, options)
+	if err != nil {
+		end()
+		return nil, err
+	}
+	t := &tx{ctx: inside, sql: started, run: started, end: end}
+	if !p.readOnly {
+		if err := d.lock(ctx, t); err != nil {
+			t.rollback()
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+// lock waits for other writers as long as ctx and the limit allow.
+func (d *postgres) lock(ctx context.Context, t *tx) error {
+	ctx, cancel := context.WithTimeout(ctx, transactionLimit)
+	defer cancel()
+	var limit string
+	if err := t.sql.QueryRowContext(ctx, lockWriters, idleLimit).Scan(&t.id, &limit); err != nil {
+		return fmt.Errorf("waiting for other writers: %w", err)
+	}
+	return nil
+}
+
+// commit asks the server what became of a commit whose answer was lost: a token
+// that is stored must not be taken for one that is not.
+func (d *postgres) commit(t *tx) error {
+	err := t.sql.Commit()
+	if err == nil || t.id == "" || answered(err) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), transactionLimit)
+	defer cancel()
+	for wait := 10 * time.Millisecond; ; wait *= 2 {
+		status, askErr := d.outcome(ctx, t.id)
+		switch {
+		case status == "committed":
+			return nil
+		case status == "aborted":
+			return err
+		case ctx.Err() != nil || status == "" && answered(askErr):
+			return errors.Join(ErrOutcome, err, askErr)
+		}
+		select { // the server is still at it, or starting
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// outcome is "committed", "aborted", "in progress", or "" when there is no telling.
+func (d *postgres) outcome(ctx context.Context, id string) (status string, err error) {
+	err = d.ask.QueryRowContext(ctx, askOutcome, id).Scan(&status)
+	return status, err
+}
+
+// answered says whether err is the server's own word on a statement, and not
+// that of a server on its way down or up.
+func answered(err error) bool {
+	var e *pgconn.PgError
+	return err == nil || errors.As(err, &e) && e.Severity != "FATAL" && e.Severity != "PANIC" || errors.Is(err, sql.ErrTxDone)
+}
+
+// again is for lost connections, of which commit knows that nothing was stored,
+// and for what the server calls a serialization failure or a deadlock.
+func (d *postgres) again(conn *sql.Conn, err error) bool {
+	if errors.Is(err, ErrOutcome) {
+		return false
+	}
+	var e *pgconn.PgError
+	if errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01") {
+		return true
+	}
+	return isLost(conn)
+}
+
+// isLost looks at the connection and not at the error, which may have come
+// through the caller's function.
+func isLost(conn *sql.Conn) bool {
+	return conn.Raw(func(c any) error {
+		if pg, ok := c.(*stdlib.Conn); ok && pg.Conn().IsClosed() {
+			return driver.ErrBadConn
+		}
+		return nil
+	}) != nil
+}
+
+func (d *postgres) checkpoint(context.Context, *sql.DB) error { return nil }
