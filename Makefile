@@ -19,7 +19,7 @@ GOFUMPT     := go run mvdan.cc/gofumpt@v0.12.0
 # -count=1: tests start programs that go test's cache cannot see. The timeout is for one package.
 TESTFLAGS ?= -race -count=1 -timeout 12m
 
-.PHONY: help run build test setup chromium compiler lint format cross generate size clean
+.PHONY: help run build test setup chromium postgres compiler lint format cross generate size clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ build: ## Build bin/grantry
 test: setup ## Set up what the tests need and run all of them
 	CGO_ENABLED=1 go test $(TESTFLAGS) ./...
 
-setup: compiler $(MODULES) chromium ## Install what the tests need
+setup: compiler $(MODULES) chromium postgres ## Install what the tests need
 
 compiler:
 	@cc=$$(go env CC); command -v $${cc%% *} >/dev/null || { \
@@ -56,6 +56,22 @@ chromium:
 			echo "make: apt-get could not install chromium: install Chromium or Chrome, or set GRANTRY_CHROMIUM to its path" >&2; exit 1; }; \
 	else \
 		echo "make: the browser tests need Chromium or Chrome on the PATH: install it (Debian: apt-get install chromium), or set GRANTRY_CHROMIUM to its path" >&2; exit 1; \
+	fi
+
+# The tests start a server of their own; it need not run.
+postgres:
+	@found=; for p in initdb postgres; do \
+		at=$$(command -v $$p) && at=$$(readlink -f "$$at") && [ -x "$${at%/*}/initdb" ] && [ -x "$${at%/*}/postgres" ] && found=1; done; \
+	for at in /usr/lib/postgresql/*/bin; do [ -x "$$at/initdb" ] && [ -x "$$at/postgres" ] && found=1; done; \
+	if [ -n "$$GRANTRY_TEST_POSTGRES" ] || [ -n "$$found" ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && [ -e /etc/debian_version ]; then \
+		echo "installing postgresql with apt-get"; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -q </dev/null && { apt-get install -q -y --no-install-recommends postgresql-15 </dev/null || \
+			apt-get install -q -y --no-install-recommends postgresql </dev/null; } || { \
+			echo "make: apt-get could not install PostgreSQL: install it, or set GRANTRY_TEST_POSTGRES to the URL of a server for tests" >&2; exit 1; }; \
+	else \
+		echo "make: the tests need PostgreSQL's initdb and postgres: install them (Debian: apt-get install postgresql-15), or set GRANTRY_TEST_POSTGRES to the URL of a server for tests" >&2; exit 1; \
 	fi
 
 lint: ## go vet for three systems, staticcheck, gofumpt

@@ -1,5 +1,5 @@
-// Package sqlstore is vault.Store on a database; on SQLite by the modernc
-// driver, which nothing else imports.
+// Package sqlstore is vault.Store on a database: on SQLite by the modernc driver,
+// on PostgreSQL by pgx. Nothing else imports either.
 //
 // Rows arrive sealed and leave sealed: the package must not import seal, and a
 // test of its own proves nothing about secrets because it never sees one. What it
@@ -19,13 +19,28 @@
 // drop SQLite's locks. Network file systems are refused by the program before it
 // comes here; the locks do not work there.
 //
+// # PostgreSQL
+//
+// One schema holds the tables and grantry_schema, the list of migrations. Each new
+// connection is checked: synchronous_commit, fsync, full_page_writes, a server that
+// can write, UTF-8. Fail-over to a replica that is not synchronous loses the last
+// rotated tokens; the program cannot see that.
+//
 // # Transactions
 //
-// Writers queue for one connection and begin immediately; readers have four
-// connections that cannot write. Waiting for a connection heeds the caller's
-// context; a transaction that has begun does not, because a caller that goes away
-// must not roll back a rotated token. Other processes may hold the write lock:
-// SQLite waits for them, and after that the store tries again.
+// Writers queue for one connection and are alone in the database once they have
+// begun, also among processes: code that reads and then writes needs no more. On
+// SQLite they begin immediately; on PostgreSQL they take one row FOR UPDATE and
+// then see, at READ COMMITTED, all that was committed before. SERIALIZABLE would
+// let writers of different rows go side by side, but the audit chain is one row
+// that all of them follow: three writers had 1,135 commits a second, of three
+// attempts each, against 1,653 with the lock. Readers have four connections that
+// cannot write, and each View one snapshot. Waiting for a connection heeds the
+// caller's context; a transaction that has begun does not, because a caller that
+// goes away must not roll back a rotated token. Other processes may hold the write lock:
+// SQLite waits for them, and after that the store tries again. A PostgreSQL server
+// ends a writer that is silent for 10 s. When a connection is lost at a commit the
+// server is asked what became of it; what it did not store is done again.
 //
 // # Queries
 //

@@ -33,3 +33,11 @@ func ConnectDSN(ctx context.Context, cfg Config, dsn string, readOnly bool) erro
 
 // LockFile takes a lock file.
 func LockFile(ctx context.Context, path string) (func(), error) { return lockFile(ctx, path) }
+
+// OpenPostgresWith opens a store with other migrations.
+func OpenPostgresWith(ctx context.Context, cfg PostgresConfig, migrations fs.FS) (*Store, error) {
+	return openPostgresWith(ctx, cfg, migrations)
+}
+
+// SetIdleLimit has the server wait so long for a writer that says nothing.
+func SetIdleLimit(s *Store, limit string) { s.dialect.(*postgres).idleLimit = limit }

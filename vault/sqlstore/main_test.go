@@ -48,7 +48,7 @@ func runChild(t *testing.T, name, path, arg string) (string, error) {
 
 func children() map[string]func(ctx context.Context, path, arg string) error {
 	all := map[string]func(ctx context.Context, path, arg string) error{
-		"open": openChild, "swap": swapChild, "forever": foreverChild, "write": writeChild,
+		"open": openChild, "swap": swapChild, "forever": foreverChild, "write": writeChild, "append": appendChild,
 	}
 	for name, child := range systemChildren() {
 		all[name] = child
@@ -122,6 +122,39 @@ func foreverChild(ctx context.Context, path, _ string) error {
 		}
 		fmt.Println(seq)
 	}
+}
+
+// appendEntry adds one entry after the head that it reads, and answers its number.
+func appendEntry(ctx context.Context, s *sqlstore.Store) (seq int64, err error) {
+	err = s.Update(ctx, func(tx vault.Tx) error {
+		head, mac, err := tx.Audit().Head("main")
+		if err != nil {
+			return err
+		}
+		seq = head + 1
+		return tx.Audit().Append([]vault.AuditRow{{Stream: "main", Seq: seq, Kind: "k", Body: append([]byte{}, mac...), MAC: fmt.Appendf(nil, "after %d", head)}})
+	})
+	return seq, err
+}
+
+// appendChild appends arg entries, and prints each number once it is committed.
+func appendChild(ctx context.Context, path, arg string) error {
+	n, err := strconv.Atoi(arg)
+	if err != nil {
+		return err
+	}
+	s, err := openDatabase(ctx, path, 0)
+	if err != nil {
+		return err
+	}
+	for range n {
+		seq, err := appendEntry(ctx, s)
+		if err != nil {
+			return err
+		}
+		fmt.Println(seq)
+	}
+	return s.Close()
 }
 
 // numbers reads lines of numbers.

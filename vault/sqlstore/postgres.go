@@ -15,9 +15,8 @@ import (
 const (
 	// transactionLimit ends a transaction whose server no longer answers.
 	transactionLimit = 30 * time.Second
-	// idleLimit has the server end a writer that holds the lock and says
-	// nothing: a process that was stopped, or whose network is gone.
-	idleLimit = "10s"
+	// defaultIdleLimit is in the server's words.
+	defaultIdleLimit = "10s"
 
 	// lockWriters takes the one row that every writer takes first, and asks for
 	// the transaction's number. Every statement after it has a snapshot of its
@@ -33,6 +32,9 @@ const (
 type postgres struct {
 	// ask is the handle by which the server is asked about another connection's commit.
 	ask *sql.DB
+	// idleLimit has the server end a writer that holds the lock and says
+	// nothing: a process that was stopped, or whose network is gone.
+	idleLimit string
 }
 
 // begin starts a transaction: a reader's on one snapshot, a writer's with the
@@ -63,7 +65,7 @@ func (d *postgres) lock(ctx context.Context, t *tx) error {
 	ctx, cancel := context.WithTimeout(ctx, transactionLimit)
 	defer cancel()
 	var limit string
-	if err := t.sql.QueryRowContext(ctx, lockWriters, idleLimit).Scan(&t.id, &limit); err != nil {
+	if err := t.sql.QueryRowContext(ctx, lockWriters, d.idleLimit).Scan(&t.id, &limit); err != nil {
 		return fmt.Errorf("waiting for other writers: %w", err)
 	}
 	return nil
@@ -105,7 +107,7 @@ func (d *postgres) outcome(ctx context.Context, id string) (status string, err e
 // that of a server on its way down or up.
 func answered(err error) bool {
 	var e *pgconn.PgError
-	return err == nil || errors.As(err, &e) && e.Severity != "FATAL" && e.Severity != "PANIC" || errors.Is(err, sql.ErrTxDone)
+	return err == nil || errors.As(err, &e) && e.SeverityUnlocalized == "ERROR" || errors.Is(err, sql.ErrTxDone)
 }
 
 // again is for lost connections, of which commit knows that nothing was stored,

@@ -68,7 +68,7 @@ func openPostgresWith(ctx context.Context, cfg PostgresConfig, migrations fs.FS)
 		db.SetMaxIdleConns(connections)
 		return db
 	}
-	d := &postgres{ask: db(readers)}
+	d := &postgres{ask: db(readers), idleLimit: defaultIdleLimit}
 	s := &Store{dialect: d, writer: pool{db: db(1)}, reader: pool{db: d.ask, readOnly: true}}
 	if err := errors.Join(d.migrate(ctx, cfg.Logger, migrations), ctx.Err()); err != nil {
 		return nil, fmt.Errorf("opening store: %w", errors.Join(err, s.closePools()))

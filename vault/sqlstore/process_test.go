@@ -9,12 +9,27 @@ import (
 	"testing"
 
 	"github.com/grantry/grantry/vault"
+	"github.com/grantry/grantry/vault/storetest"
 )
 
-// TestManyProcessesOnANewFile starts processes at once where there is nothing.
-func TestManyProcessesOnANewFile(t *testing.T) {
+// onBoth runs a test on a new, empty database of each kind.
+func onBoth(t *testing.T, test func(t *testing.T, place string)) {
+	t.Helper()
+	for name, place := range map[string]func(t *testing.T) string{"sqlite": newPath, "postgres": storetest.Postgres} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, place(t))
+		})
+	}
+}
+
+// TestManyProcessesOnANewDatabase starts processes at once where there is nothing.
+func TestManyProcessesOnANewDatabase(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
+	onBoth(t, manyProcesses)
+}
+
+func manyProcesses(t *testing.T, path string) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -30,8 +45,11 @@ func TestManyProcessesOnANewFile(t *testing.T) {
 // TestSwapAcrossProcesses has processes race for the generations of one grant.
 func TestSwapAcrossProcesses(t *testing.T) {
 	t.Parallel()
+	onBoth(t, swapAcrossProcesses)
+}
+
+func swapAcrossProcesses(t *testing.T, path string) {
 	const generations, processes = 100, 3
-	path := newPath(t)
 	s := openStore(t, path)
 	err := s.Update(t.Context(), func(tx vault.Tx) error {
 		if err := tx.Users().Put(vault.UserRow{Key: "u", DEK: []byte("d")}, vault.KeyRow{ID: []byte("d"), User: "u", Wrapped: []byte("w")}); err != nil {
@@ -71,7 +89,10 @@ func TestSwapAcrossProcesses(t *testing.T) {
 // it had said was committed.
 func TestKilledProcessLosesNothing(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
+	onBoth(t, killedProcess)
+}
+
+func killedProcess(t *testing.T, path string) {
 	cmd := childCommand(t, "forever", path, "")
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

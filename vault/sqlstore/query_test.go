@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/grantry/grantry/vault/sqlstore"
+	"github.com/grantry/grantry/vault/storetest"
 )
 
 // TestEveryQueryIsPrepared finds the constants of the package that are queries:
@@ -21,6 +22,7 @@ import (
 func TestEveryQueryIsPrepared(t *testing.T) {
 	t.Parallel()
 	openStore(t, newPath(t))
+	openStore(t, storetest.Postgres(t))
 	declared, listed := queryNames(t)
 	if len(declared) < 20 {
 		t.Fatalf("found only %d queries", len(declared))

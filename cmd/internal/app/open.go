@@ -34,18 +34,14 @@ func (a *App) open(ctx context.Context) (_ *opened, err error) {
 	if err := a.prepareFolder(); err != nil {
 		return nil, err
 	}
-	keys, err := a.keys(ctx)
-	if err != nil {
-		return nil, err
-	}
 	lock, err := a.holdInstance()
 	if err != nil {
 		return nil, err
 	}
 	o.close = append(o.close, func() error { return errors.Join(os.Remove(lock.Name()), lock.Close()) })
-	store, err := sqlstore.Open(ctx, sqlstore.Config{Path: filepath.Join(a.cfg.DataDir, vaultFile), Logger: a.log})
+	store, keys, err := a.storeAndKeys(ctx)
 	if err != nil {
-		return nil, storeProblem(err)
+		return nil, err
 	}
 	o.close = append(o.close, store.Close)
 	conns, err := a.connections(ctx)
@@ -64,6 +60,54 @@ func (a *App) open(ctx context.Context) (_ *opened, err error) {
 		return nil, keyProblem(err, a.cfg.Keys.Source.String())
 	}
 	return o, nil
+}
+
+// storeAndKeys reads the key before it makes a vault file, so that a start that
+// fails for want of a key leaves nothing; a server must be asked first whether it
+// has a vault already.
+func (a *App) storeAndKeys(ctx context.Context) (*sqlstore.Store, []seal.Key, error) {
+	if a.cfg.Store.IsFile() {
+		path := filepath.Join(a.cfg.DataDir, vaultFile)
+		_, err := os.Stat(path)
+		keys, err := a.keys(ctx, errors.Is(err, os.ErrNotExist))
+		if err != nil {
+			return nil, nil, err
+		}
+		store, err := sqlstore.Open(ctx, sqlstore.Config{Path: path, Logger: a.log})
+		return store, keys, storeProblem(err)
+	}
+	store, err := a.openPostgres(ctx)
+	if err != nil {
+		return nil, nil, storeProblem(err)
+	}
+	fresh, err := isNew(ctx, store)
+	if err == nil {
+		var keys []seal.Key
+		if keys, err = a.keys(ctx, fresh); err == nil {
+			return store, keys, nil
+		}
+	}
+	return nil, nil, errors.Join(err, store.Close())
+}
+
+func (a *App) openPostgres(ctx context.Context) (*sqlstore.Store, error) {
+	address, err := a.cfg.Store.URL(ctx)
+	if err != nil {
+		return nil, &UsageError{Text: fmt.Sprintf("store: %v", err)}
+	}
+	return sqlstore.OpenPostgres(ctx, sqlstore.PostgresConfig{URL: address, Logger: a.log})
+}
+
+// isNew says whether a store holds no vault yet: the vault's own row comes first.
+func isNew(ctx context.Context, store vault.Store) (fresh bool, err error) {
+	err = store.View(ctx, func(tx vault.Tx) error {
+		_, err := tx.Users().Get("")
+		if fresh = errors.Is(err, vault.ErrNotFound); fresh {
+			return nil
+		}
+		return err
+	})
+	return fresh, err
 }
 
 // local says whether one person owns the vault: nobody signs in.
@@ -85,14 +129,13 @@ func (a *App) prepareFolder() error {
 
 // keys reads the key source. A key that does not exist is made when the vault
 // is new; with an existing vault its absence refuses the start (R72).
-func (a *App) keys(ctx context.Context) ([]seal.Key, error) {
+func (a *App) keys(ctx context.Context, fresh bool) ([]seal.Key, error) {
 	ref := a.cfg.Keys.Source
 	source, err := seal.OpenSource(ref.Scheme()+":"+ref.Target(), seal.SourceOptions{})
 	if err != nil {
 		return nil, &UsageError{Text: fmt.Sprintf("keys.source: %v", err)}
 	}
-	_, statErr := os.Stat(filepath.Join(a.cfg.DataDir, vaultFile))
-	if creator, ok := source.(seal.Creator); ok && errors.Is(statErr, os.ErrNotExist) {
+	if creator, ok := source.(seal.Creator); ok && fresh {
 		if err := creator.Create(ctx); err != nil {
 			return nil, keyProblem(err, ref.String())
 		}
@@ -112,7 +155,12 @@ func (a *App) keys(ctx context.Context) ([]seal.Key, error) {
 func storeProblem(err error) error {
 	var newer *sqlstore.SchemaError
 	var perm *sqlstore.PermissionError
+	var setting *sqlstore.SettingError
 	switch {
+	case errors.Is(err, sqlstore.ErrURL):
+		return &UsageError{Text: "store: the URL cannot be read; it must look like postgres://user:password@host:5432/database?sslmode=verify-full, with the password's special characters percent-encoded"}
+	case errors.As(err, &setting):
+		return &UsageError{Text: fmt.Sprintf("store: %v; change it on the server, for this user or database (ALTER ROLE … SET %s), or take it out of the URL", setting, setting.Name)}
 	case errors.As(err, &newer):
 		return &UsageError{Text: fmt.Sprintf("%v; install that version again, or point data_dir at another folder", newer)}
 	case errors.As(err, &perm):

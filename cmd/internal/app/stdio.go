@@ -64,6 +64,9 @@ func notice(err error) error {
 
 // requireLocal refuses what only a vault of one person can do.
 func (a *App) requireLocal(command string) error {
+	if command == "stdio" && !a.cfg.Store.IsFile() {
+		return &UsageError{Text: fmt.Sprintf("grantry stdio keeps its vault in a local file, and this config names a PostgreSQL server as the store: run `grantry serve` and add %s/mcp to the client; for a vault of your own, give `grantry stdio` another --data-dir and --config", a.localURL())}
+	}
 	if a.cfg.Sandbox || a.cfg.Identity.Issuer == "" && a.cfg.Identity.Upstream.Issuer == "" {
 		return nil
 	}

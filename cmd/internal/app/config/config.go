@@ -20,7 +20,7 @@ type Config struct {
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-* headers count
 	AdminListen    string         // host:port of /metrics; "" = off
 	DataDir        string         // the vault's folder; with Sandbox already {data_dir}/sandbox
-	Store          string         // "sqlite"
+	Store          Database       // the vault's rows; zero = SQLite, and so it is with Sandbox
 	Keys           Sealing        // where the key-encryption key comes from
 	Identity       Identity       // who signs people in
 	Clients        map[string]Client

@@ -36,6 +36,7 @@ func references() cmp.Option {
 	return cmp.Options{
 		cmp.Comparer(func(a, b config.SecretRef) bool { return a.String() == b.String() }),
 		cmp.Comparer(func(a, b config.KeySource) bool { return a.String() == b.String() }),
+		cmp.Comparer(func(a, b config.Database) bool { return a.String() == b.String() }),
 		cmp.Comparer(func(a, b config.Command) bool { return a.Line() == b.Line() }),
 	}
 }

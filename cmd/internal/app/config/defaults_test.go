@@ -13,7 +13,7 @@ import (
 // defaults are those that the design names.
 func defaults() *config.Config {
 	return &config.Config{
-		Listen: "127.0.0.1:8787", AdminListen: "127.0.0.1:8799", Store: "sqlite",
+		Listen: "127.0.0.1:8787", AdminListen: "127.0.0.1:8799",
 		DataDir: "/home/ann/.local/share/grantry",
 		Identity: config.Identity{
 			SubjectClaims: []string{"sub"}, AgentClaims: []string{"act.sub", "client_id", "azp", "appid", "cid"},

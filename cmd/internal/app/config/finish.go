@@ -125,7 +125,7 @@ func (r *reader) sandbox(c *Config) {
 	if !r.publicIsLoopback(c) && r.set("public_url") {
 		r.problem("--sandbox", "the sandbox is for this machine only: public_url must be a loopback address, or be left out")
 	}
-	for _, name := range []string{"clients", "connections", "identity", "keys", "workloads"} {
+	for _, name := range []string{"clients", "connections", "identity", "keys", "store", "workloads"} {
 		if r.set(name) {
 			c.Ignored = append(c.Ignored, name)
 		}
@@ -133,7 +133,7 @@ func (r *reader) sandbox(c *Config) {
 	c.Identity = Identity{}
 	identityKeys().absent(r, "(sandbox)", &c.Identity)
 	c.Clients, c.Connections, c.Workloads = map[string]Client{}, map[string]Connection{}, map[string]Workload{}
-	c.Secrets = nil
+	c.Secrets, c.Store = nil, Database{}
 	if !r.set("tools.writes") {
 		c.Tools.Writes = "allow" // nothing real can be written to
 	}

@@ -1,10 +1,13 @@
 package config
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"strings"
+
+	"github.com/grantry/grantry/vault/provider"
 )
 
 // SecretRef says where a secret is: env:NAME, file:PATH or exec:COMMAND. It
@@ -111,19 +114,21 @@ func remote(scheme string) bool {
 
 // secret is a reference to a secret, never the secret itself.
 func secret() rule[SecretRef] {
-	return scalar("secret reference", func(r *reader, path, s string) (SecretRef, string) {
-		scheme, target, ok := strings.Cut(s, ":")
-		if !ok || scheme != "env" && scheme != "file" && scheme != "exec" {
-			return SecretRef{}, "must be a reference (env:NAME, file:PATH or exec:COMMAND), never the secret itself"
-		}
-		target, why := r.target(scheme, target)
-		if why != "" {
-			return SecretRef{}, why
-		}
-		ref := SecretRef{scheme: scheme, target: target, dir: r.base, env: r.env}
-		r.secrets = append(r.secrets, NamedSecret{Path: path, Ref: ref})
-		return ref, ""
-	})
+	return scalar("secret reference", parseSecret)
+}
+
+func parseSecret(r *reader, path, s string) (SecretRef, string) {
+	scheme, target, ok := strings.Cut(s, ":")
+	if !ok || scheme != "env" && scheme != "file" && scheme != "exec" {
+		return SecretRef{}, "must be a reference (env:NAME, file:PATH or exec:COMMAND), never the secret itself"
+	}
+	target, why := r.target(scheme, target)
+	if why != "" {
+		return SecretRef{}, why
+	}
+	ref := SecretRef{scheme: scheme, target: target, dir: r.base, env: r.env}
+	r.secrets = append(r.secrets, NamedSecret{Path: path, Ref: ref})
+	return ref, ""
 }
 
 // target checks what follows env:, file: and exec:.
@@ -207,16 +212,62 @@ func keySet() rule[string] {
 	})
 }
 
-// store is sqlite, for now. A database's URL may hold a password and is
-// never shown.
-func store() rule[string] {
-	return scalar("sqlite | postgres://…", func(_ *reader, _, s string) (string, string) {
-		switch {
-		case s == "sqlite":
-			return s, ""
-		case strings.HasPrefix(s, "postgres://"), strings.HasPrefix(s, "postgresql://"):
-			return "", "PostgreSQL is not available in this build yet; use sqlite"
+// Database says where the vault's rows are: in a file of the data folder, or on
+// a PostgreSQL server, whose URL holds a password and is never printed.
+type Database struct {
+	literal provider.Secret
+	ref     SecretRef
+	remote  bool
+}
+
+// IsFile says whether the database is SQLite's, in the data folder.
+func (d Database) IsFile() bool { return !d.remote }
+
+// URL answers postgres://…, read from where a reference points.
+func (d Database) URL(ctx context.Context) (provider.Secret, error) {
+	if d.ref.IsZero() {
+		return d.literal, nil
+	}
+	return d.ref.Resolve(ctx)
+}
+
+// String is "sqlite", "postgres://…", or the reference.
+func (d Database) String() string {
+	switch {
+	case !d.remote:
+		return "sqlite"
+	case d.ref.IsZero():
+		return "postgres://…"
+	}
+	return d.ref.String()
+}
+
+// Format writes String for every verb.
+func (d Database) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, d.String()) }
+
+// LogValue is String.
+func (d Database) LogValue() slog.Value { return slog.StringValue(d.String()) }
+
+// MarshalText is String.
+func (d Database) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// store is sqlite, or PostgreSQL's URL or a reference to it.
+func store() rule[Database] {
+	return scalar("sqlite | postgres://…", func(r *reader, path, s string) (Database, string) {
+		scheme, _, _ := strings.Cut(s, ":")
+		switch scheme {
+		case "sqlite":
+			if s == "sqlite" {
+				return Database{}, ""
+			}
+		case "postgres", "postgresql":
+			if strings.HasPrefix(s, scheme+"://") {
+				return Database{literal: provider.NewSecret(s), remote: true}, ""
+			}
+		case "env", "file", "exec":
+			ref, why := parseSecret(r, path, s)
+			return Database{ref: ref, remote: true}, why
 		}
-		return "", "must be sqlite or postgres://…"
+		return Database{}, "must be sqlite, postgres://…, or a reference to such a URL (env:NAME, file:PATH or exec:COMMAND)"
 	})
 }

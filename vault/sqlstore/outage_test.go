@@ -1,0 +1,217 @@
+package sqlstore_test
+
+import (
+	"bytes"
+	"context"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/grantry/grantry/vault"
+	"github.com/grantry/grantry/vault/storetest"
+)
+
+// wire forwards connections to a server, and cuts one at its next commit.
+type wire struct {
+	net.Listener
+	to    string
+	sever atomic.Value // "", "before" or "after" the commit reaches the server
+	cuts  atomic.Int32
+}
+
+// newWire answers place with its host replaced by a wire.
+func newWire(t *testing.T, place string) (*wire, string) {
+	t.Helper()
+	u, err := url.Parse(place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{Listener: l, to: u.Host}
+	w.sever.Store("")
+	u.Host = l.Addr().String()
+	var wg sync.WaitGroup
+	t.Cleanup(func() { _ = l.Close(); wg.Wait() })
+	wg.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() { w.forward(context.WithoutCancel(t.Context()), client) })
+		}
+	})
+	return w, u.String()
+}
+
+func (w *wire) forward(ctx context.Context, client net.Conn) {
+	server, err := new(net.Dialer).DialContext(ctx, "tcp", w.to)
+	if err != nil {
+		_ = client.Close()
+		return
+	}
+	var mute atomic.Bool
+	go func() {
+		defer func() { _, _ = client.Close(), server.Close() }()
+		for buf := make([]byte, 1<<16); ; {
+			n, err := server.Read(buf)
+			if err != nil || mute.Load() {
+				return
+			}
+			if _, err := client.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+	}()
+	defer func() { _, _ = client.Close(), server.Close() }()
+	for buf := make([]byte, 1<<16); ; {
+		n, err := client.Read(buf)
+		if err != nil {
+			return
+		}
+		if bytes.Contains(buf[:n], []byte("commit\x00")) {
+			switch {
+			case w.sever.CompareAndSwap("before", ""):
+				w.cuts.Add(1)
+				return
+			case w.sever.CompareAndSwap("after", ""):
+				w.cuts.Add(1)
+				mute.Store(true)
+				_, _ = server.Write(buf[:n])
+				time.Sleep(100 * time.Millisecond)
+				return
+			}
+		}
+		if _, err := server.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// TestLostCommit cuts the line at a commit: what the server has stored counts as
+// stored, what never reached it is done again.
+func TestLostCommit(t *testing.T) {
+	t.Parallel()
+	for at, wantRuns := range map[string]int{"before": 2, "after": 1} {
+		t.Run(at, func(t *testing.T) {
+			t.Parallel()
+			w, place := newWire(t, storetest.Postgres(t))
+			s := openStore(t, place)
+			w.sever.Store(at)
+			runs := 0
+			err := s.Update(t.Context(), func(tx vault.Tx) error {
+				runs++
+				head, _, err := tx.Audit().Head("main")
+				if err != nil {
+					return err
+				}
+				return tx.Audit().Append([]vault.AuditRow{{Stream: "main", Seq: head + 1, Body: []byte("b"), MAC: []byte("m")}})
+			})
+			if err != nil || runs != wantRuns || w.cuts.Load() != 1 {
+				t.Errorf("%v after %d runs and %d cuts, want none after %d and 1", err, runs, w.cuts.Load(), wantRuns)
+			}
+			wantEntries(t, s, 1)
+		})
+	}
+}
+
+// wantEntries wants the chain to be gapless and n entries long.
+func wantEntries(t *testing.T, s vault.Store, n int64) {
+	t.Helper()
+	err := s.View(t.Context(), func(tx vault.Tx) error {
+		rows, err := tx.Audit().Read("main", 1, 1_000_000)
+		for i, r := range rows {
+			if r.Seq != int64(i+1) || i > 0 && !bytes.Equal(r.Body, rows[i-1].MAC) {
+				t.Fatalf("entry %d does not follow the one before", i+1)
+			}
+		}
+		if int64(len(rows)) != n {
+			t.Errorf("%d entries, want %d", len(rows), n)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestAppendAcrossProcesses has three processes read the head and write after it.
+func TestAppendAcrossProcesses(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, place string) { appendFrom(t, place, 3, 100, nil) })
+}
+
+// TestTerminatedConnections has three processes write while the server ends
+// their connections again and again: none of them notices, and nothing that one
+// was told is stored is missing or twice.
+func TestTerminatedConnections(t *testing.T) {
+	t.Parallel()
+	base := storetest.Postgres(t)
+	u, err := url.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "load_" + u.Query().Get("search_path")
+	db := server(t, base)
+	ended := 0
+	appendFrom(t, base+"&application_name="+name, 3, 300, func() {
+		var n int
+		const end = `SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity
+			WHERE application_name = $1 AND (query LIKE '%INTO audit%' OR query LIKE '%FROM audit%' OR query = 'commit')
+			ORDER BY random() LIMIT 1) one) ended`
+		if err := db.QueryRowContext(t.Context(), end, name).Scan(&n); err != nil {
+			t.Errorf("ending connections: %v", err)
+		}
+		ended += n
+	})
+	if ended < 3 {
+		t.Errorf("only %d connections were ended under load", ended)
+	}
+}
+
+// appendFrom has processes append entries each, and calls disturb meanwhile.
+func appendFrom(t *testing.T, place string, processes, each int, disturb func()) {
+	t.Helper()
+	s := openStore(t, place)
+	said := make(chan []int64, processes)
+	var wg sync.WaitGroup
+	for range processes {
+		wg.Go(func() {
+			var heard []int64
+			defer func() { said <- heard }()
+			out, err := runChild(t, "append", place, strconv.Itoa(each))
+			if err != nil {
+				t.Errorf("a process: %v\n%s", err, out)
+				return
+			}
+			heard = numbers(t, strings.NewReader(out))
+		})
+	}
+	for len(said) < processes {
+		time.Sleep(60*time.Millisecond + rand.N(80*time.Millisecond)) // not in step with who tries again
+		if disturb != nil && len(said) < processes {
+			disturb()
+		}
+	}
+	wg.Wait()
+	close(said)
+	seen := map[int64]bool{}
+	for list := range said {
+		for _, n := range list {
+			if seen[n] {
+				t.Errorf("two processes were told that entry %d is theirs", n)
+			}
+			seen[n] = true
+		}
+	}
+	wantEntries(t, s, int64(processes*each))
+}
