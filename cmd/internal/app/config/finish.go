@@ -126,7 +126,7 @@ func (r *reader) sandbox(c *Config) {
 		r.problem("--sandbox", "the sandbox is for this machine only: public_url must be a loopback address, or be left out")
 	}
 	for _, name := range []string{"clients", "connections", "identity", "keys", "store", "workloads"} {
-		if r.set(name) {
+		if r.set(name) && (name != "store" || !c.Store.IsFile()) {
 			c.Ignored = append(c.Ignored, name)
 		}
 	}
