@@ -131,7 +131,7 @@ func (a *App) server(ctx context.Context, publicURL string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &server{vault: v, mcp: m, handler: a.routes(v, m, pages, publicURL)}, nil
+	return &server{vault: v, mcp: m, handler: a.proving(v, a.listen(), modeServe, a.routes(v, m, pages, publicURL))}, nil
 }
 
 // pages makes the handler of what people see.
