@@ -41,14 +41,7 @@ Control: %s (bearer token of the sandbox's control API)
 
 Try it:
   claude mcp add --transport http grantry %s
-  then ask: "What is on my calendar this week?" and follow the link that it shows.
+  Sign in as alice (in Claude Code by /mcp), ask "What is on my calendar this week?", and follow the link that comes back.
+  Or look at the connections page in a browser. Ctrl-C ends it.
 `, r.Sandbox, r.Control, r.MCP)
-}
-
-type versionCmd struct{}
-
-// Run prints the version.
-func (*versionCmd) Run(e *env) error {
-	_, err := fmt.Fprintln(e.out, "grantry", version)
-	return err
 }

@@ -45,7 +45,7 @@ func (a *App) open(ctx context.Context) (_ *opened, err error) {
 	o.close = append(o.close, func() error { return errors.Join(os.Remove(lock.Name()), lock.Close()) })
 	store, err := sqlstore.Open(ctx, sqlstore.Config{Path: filepath.Join(a.cfg.DataDir, vaultFile), Logger: a.log})
 	if err != nil {
-		return nil, storeProblem(err)
+		return nil, a.storeProblem(err)
 	}
 	o.close = append(o.close, store.Close)
 	conns, err := a.connections(ctx)
@@ -103,22 +103,24 @@ func (a *App) keys(ctx context.Context) ([]seal.Key, error) {
 	}
 	var said *UsageError
 	if err = keyProblem(err, ref.String()); !errors.As(err, &said) {
-		err = &UsageError{Text: fmt.Sprintf("keys.source: %v", err)}
+		err = &UsageError{Text: fmt.Sprintf("keys.source: %v; it must hold the vault's key, a line with base64 of 32 bytes", err)}
 	}
 	return nil, err
 }
 
-// storeProblem says what a person can do about a vault file that others can read, or that a newer Grantry has written.
-func storeProblem(err error) error {
+// storeProblem says what a person can do about a vault file that others can read, that a newer Grantry has written, or that cannot be used.
+func (a *App) storeProblem(err error) error {
 	var newer *sqlstore.SchemaError
 	var perm *sqlstore.PermissionError
 	switch {
 	case errors.As(err, &newer):
-		return &UsageError{Text: fmt.Sprintf("%v; install that version again, or point data_dir at another folder", newer)}
+		return &UsageError{Text: fmt.Sprintf("%v; install the newer version again, or point data_dir at another folder", newer)}
 	case errors.As(err, &perm):
 		return &UsageError{Text: fmt.Sprintf("%v; run `chmod 600 %s`, and if others had access, treat the vault as exposed", perm, perm.Path)}
+	case errors.Is(err, context.Canceled):
+		return err
 	}
-	return err
+	return fmt.Errorf("the vault in %s cannot be used: %w; if you have a backup, put it there, or point data_dir at another folder", a.cfg.DataDir, err)
 }
 
 // keyProblem says what a person can do about a key that is missing, readable by others, or another vault's.
