@@ -21,7 +21,7 @@ const (
 	headerTimeout = 5 * time.Second
 	idleTimeout   = 60 * time.Second
 	headerBytes   = 16 << 10
-	stopWithin    = 10 * time.Second
+	stopWithin    = 8 * time.Second // then connections are cut; the whole stop takes 10
 	sweepEvery    = time.Minute
 )
 
