@@ -46,6 +46,7 @@ type env struct {
 	streams
 	ctx    context.Context
 	common *common
+	cfg    *config.Config // once a command has opened the program
 	app    *app.App
 }
 
@@ -117,6 +118,7 @@ func (e *env) open(o app.Options) (*app.App, error) {
 	if len(cfg.Ignored) > 0 {
 		o.Logger.Info("the sandbox does not use parts of the config", "keys", cfg.Ignored)
 	}
+	e.cfg = cfg
 	e.app, err = app.New(o)
 	return e.app, err
 }

@@ -17,6 +17,7 @@ func (c *stdioCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	e.sayIdle()
 	return a.Stdio(e.ctx, e.in, e.out)
 }
 
@@ -28,7 +29,17 @@ func (*serveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	e.sayIdle()
 	return a.Serve(e.ctx, func(r app.Ready) { e.printReady(r) })
+}
+
+// sayIdle logs why no tool can work yet: without it a first start looks fine until the first call.
+func (e *env) sayIdle() {
+	if e.cfg.Sandbox || len(e.cfg.Connections) > 0 {
+		return
+	}
+	e.logger().Warn("no connection is configured, so no tool can reach a vendor: add one under `connections`, or start with --sandbox",
+		"config", orNone(e.cfg.File))
 }
 
 func (e *env) printReady(r app.Ready) {

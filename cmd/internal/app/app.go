@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync"
 
@@ -101,15 +100,7 @@ func (a *App) Vendors() error {
 	if !a.cfg.Sandbox || a.sandbox != nil {
 		return nil
 	}
-	pages, err := net.Listen("tcp", a.cfg.Listen)
-	if inUse(err) {
-		return nil // by the process that runs them
-	}
-	if err != nil {
-		return err
-	}
-	defer pages.Close()
-	return a.startSandbox(pages, a.localURL())
+	return a.localSandbox(nil, a.localURL(), true)
 }
 
 // Vault opens the vault, once; after a failure the next call tries again.
