@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
@@ -16,7 +17,7 @@ type configCmd struct {
 
 type configCheck struct{}
 
-// Run reads the file, resolves every secret reference, and prints no secret.
+// Run reads the file, resolves every secret reference, loads the certificate, and prints no secret.
 func (*configCheck) Run(e *env) error {
 	cfg, err := e.config()
 	if err != nil {
@@ -26,6 +27,11 @@ func (*configCheck) Run(e *env) error {
 	for _, s := range cfg.Secrets {
 		if _, err := s.Ref.Resolve(e.ctx); err != nil {
 			problems = append(problems, fmt.Errorf("%s: %w", s.Path, err))
+		}
+	}
+	if cfg.TLS.Cert != "" {
+		if _, err := tls.LoadX509KeyPair(cfg.TLS.Cert, cfg.TLS.Key); err != nil {
+			problems = append(problems, fmt.Errorf("the certificate of tls: %w", err))
 		}
 	}
 	if err := errors.Join(problems...); err != nil {
