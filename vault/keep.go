@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"sync"
@@ -115,8 +114,7 @@ func (v *Vault) save(ctx context.Context, a *attempt, g *provider.Grant) (err er
 		v.log.Error("a refreshed grant is not stored yet", "grant", a.p.row.ID, "without_entry", gap, "error", err)
 	}
 	if err == nil && late {
-		t := tokens{access: accessSet{Token: g.Access.Reveal()}, refresh: g.Refresh.Reveal()}
-		_, _ = v.revokeAtVendor(ctx, a.p.row, t) // it logs what the vendor says
+		_, _ = v.revokeAtVendor(ctx, a.p.row, v.refreshed(GrantRow{}, tokens{}, g).tokens) // it logs what the vendor says
 	}
 	v.bell.ring()
 	return err
@@ -172,45 +170,4 @@ func (v *Vault) closeGap(ctx context.Context, id string) error {
 		e.Reason = "audit_gap"
 		return v.append(tx, e)
 	})
-}
-
-// refreshed is the row's next generation. An answer without a refresh token keeps the old one.
-func (v *Vault) refreshed(row GrantRow, had tokens, g *provider.Grant) picked {
-	t := tokens{access: accessSet{Token: g.Access.Reveal(), APIBase: g.APIBase}, refresh: had.refresh, alt: had.alt}
-	if t.access.APIBase == "" {
-		t.access.APIBase = had.access.APIBase
-	}
-	if !g.Refresh.IsZero() && g.Refresh.Reveal() != had.refresh {
-		t.refresh, t.alt = g.Refresh.Reveal(), had.refresh
-		row.AltUntil = v.now() + altKept.Milliseconds()
-	}
-	if g.Confirmed {
-		row.Scopes = provider.FormatScopes(g.Scopes)
-	}
-	row.Gen++
-	row.AccessExp, row.Refreshed, row.Updated = Millis(g.Expiry), v.now(), v.now()
-	return picked{row: row, tokens: t}
-}
-
-// keepAlternate stores a token that lost the race beside the winner's, where the winner is of the same destination.
-func (v *Vault) keepAlternate(tx Tx, a *attempt, row GrantRow, g *provider.Grant) error {
-	if g.Refresh.IsZero() || row.State != string(GrantActive) || !bytes.Equal(row.Destination, a.p.row.Destination) {
-		return nil
-	}
-	t, err := v.openTokens(tx, row)
-	if damaged(err) || err == nil && t.refresh == g.Refresh.Reveal() {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	dek, err := v.userDEK(tx, row.User)
-	if err != nil {
-		return err
-	}
-	t.alt, row.AltUntil = g.Refresh.Reveal(), v.now()+altKept.Milliseconds()
-	if err := v.sealTokens(dek, &row, t); err != nil {
-		return err
-	}
-	return tx.Grants().Swap(row, row.Gen)
 }

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -189,6 +190,47 @@ func (v *Vault) end(tx Tx, g GrantRow, state GrantState, code string) error {
 		return err
 	}
 	return v.append(tx, Entry{Kind: "grant.ended", user: g.User, Connection: g.Connection, Account: g.ID, Reason: code})
+}
+
+// refreshed is the row's next generation. An answer without a refresh token keeps the old one.
+func (v *Vault) refreshed(row GrantRow, had tokens, g *provider.Grant) picked {
+	t := tokens{access: accessSet{Token: g.Access.Reveal(), APIBase: g.APIBase}, refresh: had.refresh, alt: had.alt}
+	if t.access.APIBase == "" {
+		t.access.APIBase = had.access.APIBase
+	}
+	if !g.Refresh.IsZero() && g.Refresh.Reveal() != had.refresh {
+		t.refresh, t.alt = g.Refresh.Reveal(), had.refresh
+		row.AltUntil = v.now() + altKept.Milliseconds()
+	}
+	if g.Confirmed {
+		row.Scopes = provider.FormatScopes(g.Scopes)
+	}
+	row.Gen++
+	row.AccessExp, row.Refreshed, row.Updated = Millis(g.Expiry), v.now(), v.now()
+	return picked{row: row, tokens: t}
+}
+
+// keepAlternate stores a token that lost the race beside the winner's, where the winner is of the same destination.
+func (v *Vault) keepAlternate(tx Tx, a *attempt, row GrantRow, g *provider.Grant) error {
+	if g.Refresh.IsZero() || row.State != string(GrantActive) || !bytes.Equal(row.Destination, a.p.row.Destination) {
+		return nil
+	}
+	t, err := v.openTokens(tx, row)
+	if damaged(err) || err == nil && t.refresh == g.Refresh.Reveal() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	dek, err := v.userDEK(tx, row.User)
+	if err != nil {
+		return err
+	}
+	t.alt, row.AltUntil = g.Refresh.Reveal(), v.now()+altKept.Milliseconds()
+	if err := v.sealTokens(dek, &row, t); err != nil {
+		return err
+	}
+	return tx.Grants().Swap(row, row.Gen)
 }
 
 // refused sorts a failed refresh: invalid_grant, after reading the row again,

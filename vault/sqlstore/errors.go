@@ -9,6 +9,8 @@ import (
 var (
 	// ErrClosed says that the store was closed.
 	ErrClosed = errors.New("store is closed")
+	// ErrNoSpace says that the disk is nearly full. What is stored is whole.
+	ErrNoSpace = errors.New("disk is nearly full")
 	// ErrNotVault says that the file is a database of something else, or none.
 	ErrNotVault = errors.New("file is not a Grantry vault")
 	// ErrCorrupt says that SQLite's quick_check found damage. Nothing was written.

@@ -31,6 +31,8 @@ type Config struct {
 	// BusyTimeout is how long one attempt to write waits for other processes;
 	// 0 = 10 s. There are three attempts.
 	BusyTimeout time.Duration
+	// Reserve is how many bytes must be free on the disk for Check to pass; 0 = 4 MiB.
+	Reserve uint64
 }
 
 // Store is a vault.Store on SQLite. It is safe for concurrent use, also by
@@ -77,6 +79,9 @@ func openWith(ctx context.Context, cfg Config, migrations fs.FS) (*Store, error)
 	if cfg.BusyTimeout == 0 {
 		cfg.BusyTimeout = 10 * time.Second
 	}
+	if cfg.Reserve == 0 {
+		cfg.Reserve = 4 << 20
+	}
 	s := &Store{cfg: cfg, migrations: migrations}
 	if err := s.open(ctx); err != nil {
 		return nil, fmt.Errorf("opening store: %w", errors.Join(err, s.closePools()))
@@ -118,7 +123,11 @@ func (s *Store) prepareFile(ctx context.Context) error {
 	if err := createPrivate(s.cfg.Path); err != nil {
 		return fmt.Errorf("creating the database: %w", err)
 	}
-	return s.migrate(ctx)
+	err = s.migrate(ctx)
+	if isReadOnly(err) { // SQLite names neither the file nor what is wrong with it
+		err = fmt.Errorf("writing %s and the files beside it: %w", s.cfg.Path, fs.ErrPermission)
+	}
+	return err
 }
 
 // openPool opens a handle and prepares every query on it.
@@ -163,8 +172,16 @@ func (s *Store) Update(ctx context.Context, fn func(tx vault.Tx) error) error {
 	}
 }
 
-// Check commits a synced write.
+// Check commits a synced write, and answers ErrNoSpace where the disk is so full
+// that a larger one may not follow.
 func (s *Store) Check(ctx context.Context) error {
+	free, err := freeSpace(filepath.Dir(s.cfg.Path))
+	if err != nil {
+		return fmt.Errorf("looking for free space: %w", err)
+	}
+	if free < s.cfg.Reserve {
+		return fmt.Errorf("%d bytes left of %d: %w", free, s.cfg.Reserve, ErrNoSpace)
+	}
 	return s.Update(ctx, func(t vault.Tx) error {
 		if _, err := t.(*tx).exec(queryProbe); err != nil {
 			return fmt.Errorf("writing the probe: %w", err)
