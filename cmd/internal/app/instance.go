@@ -1,7 +1,6 @@
 package app
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,8 +15,11 @@ const staleInstance = 24 * time.Hour
 // trusting process ids. It is a file of its own, so that SQLite's locks are untouched.
 func (a *App) holdInstance() (*os.File, error) {
 	dir := filepath.Join(a.cfg.DataDir, runFolder)
-	// A umask may take bits away from the owner, too.
-	if err := errors.Join(os.MkdirAll(dir, 0o700), os.Chmod(dir, 0o700)); err != nil {
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		err = os.Chmod(dir, 0o700) // a umask may take bits away from the owner, too
+	}
+	if err != nil {
 		return nil, &UsageError{Text: fmt.Sprintf("cannot write to the data folder %s: %v; make it yours to write, or use another with --data-dir", a.cfg.DataDir, err)}
 	}
 	a.sweepInstances(dir)
