@@ -78,6 +78,36 @@ func TestStoreFailsAfterTheAnswer(t *testing.T) {
 	}
 }
 
+// G4: a token whose successor is in memory only is not sent again, also when the
+// store takes leases and the one of the refresh has run out.
+func TestUnsavedIsNotSentAgain(t *testing.T) {
+	t.Parallel()
+	f, with := broken(t)
+	b := newBench(t, with)
+	acc := b.connect(alice, agent)
+	b.clock.add(2 * time.Hour)
+	before := b.vendor.requests()
+	noSwap := func(on bool) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.noSwap = on
+	}
+	b.vendor.set(func(v *vendor) { v.onToken = func() { noSwap(true) } })
+	for range 3 {
+		if e := b.lack(request(alice, agent)); e.Reason != vault.VaultDegraded {
+			t.Fatalf("lack = %+v", e)
+		}
+		b.clock.add(time.Minute)
+	}
+	noSwap(false)
+	if err := b.Vault.Close(); err != nil { // stores what is left
+		t.Fatal(err)
+	}
+	if n := b.vendor.requests() - before; n != 1 || b.row(acc.ID).Gen != 2 {
+		t.Errorf("%d requests, generation %d", n, b.row(acc.ID).Gen)
+	}
+}
+
 // G4, R84: where only the audit fails, the rotated token is saved all the same,
 // and nothing is released before the entry is there.
 func TestAuditFailsAfterTheAnswer(t *testing.T) {

@@ -17,6 +17,7 @@ type faulty struct {
 	mu      sync.Mutex
 	before  func() error // of every write
 	noAudit bool
+	noSwap  bool // of grants; leases and probes go through
 }
 
 // broken makes p1's store one that the test can break.
@@ -41,7 +42,7 @@ func fails() error { return errDiskFull }
 
 func (f *faulty) Update(ctx context.Context, fn func(vault.Tx) error) error {
 	f.mu.Lock()
-	before, noAudit := f.before, f.noAudit
+	before, noAudit, noSwap := f.before, f.noAudit, f.noSwap
 	f.mu.Unlock()
 	if before != nil {
 		if err := before(); err != nil {
@@ -51,8 +52,19 @@ func (f *faulty) Update(ctx context.Context, fn func(vault.Tx) error) error {
 	if noAudit {
 		return auditless{f.Store}.Update(ctx, fn)
 	}
+	if noSwap {
+		return f.Store.Update(ctx, func(tx vault.Tx) error { return fn(swaplessTx{tx}) })
+	}
 	return f.Store.Update(ctx, fn)
 }
+
+type swaplessTx struct{ vault.Tx }
+
+func (t swaplessTx) Grants() vault.GrantRows { return swaplessRows{t.Tx.Grants()} }
+
+type swaplessRows struct{ vault.GrantRows }
+
+func (swaplessRows) Swap(vault.GrantRow, int64) error { return errDiskFull }
 
 func (f *faulty) Check(ctx context.Context) error {
 	return f.Update(ctx, func(vault.Tx) error { return nil })
