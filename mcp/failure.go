@@ -66,6 +66,9 @@ func (s *Server) wordsConsent(ctx context.Context, e *vault.ConsentError, ref st
 		}
 		return fmt.Sprintf("There is no such account. Call again with \"account\" set to one of: %s.", quoted(e.Labels))
 	case vault.ConnMisconfigured:
+		if len(e.Options) == 0 {
+			return "This Grantry has no connection to a vendor that this tool could use. Its operator adds one under connections in Grantry's configuration, or starts it with --sandbox to try it with made-up vendors."
+		}
 		return fmt.Sprintf("%s is not set up correctly in this Grantry, so no person can mend it by a click. Its operator finds the cause in the log under reference %s and by `grantry config check`.", name, ref)
 	case vault.CannotNarrow:
 		return fmt.Sprintf("%s cannot give a token with only these rights. Nothing was done; the operator can allow wider ones.", name)

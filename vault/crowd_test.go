@@ -2,6 +2,7 @@ package vault_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -54,7 +55,8 @@ func TestNobodyGetsAnothersToken(t *testing.T) {
 	b := newBench(t)
 	b.vendor.srv.Config.Handler = srv.Config.Handler // the same addresses, another vendor
 	vaults := []*vault.Vault{b.Vault, b.open("p2")}
-	var wg sync.WaitGroup
+	var wg, connected sync.WaitGroup
+	connected.Add(people) // the clock jumps only when nobody is at the vendor's page any more
 	for i := range people {
 		wg.Go(func() {
 			name := fmt.Sprintf("user-%d", i)
@@ -62,10 +64,13 @@ func TestNobodyGetsAnothersToken(t *testing.T) {
 			need := &vault.ConsentError{Reason: vault.NotConnected, Options: []vault.Option{{Connection: "files", Scopes: []string{"files.read"}, VendorNeeded: true}}}
 			c := b.allow(b.ticket(p, agent, need), p)
 			c.Code = name + "~code"
-			if _, _, err := vaults[i%2].Finish(t.Context(), c); err != nil {
+			_, _, err := vaults[i%2].Finish(t.Context(), c)
+			connected.Done()
+			if err != nil {
 				t.Error(err)
 				return
 			}
+			connected.Wait()
 			var stale *provider.Bearer
 			for n := range calls {
 				r := request(p, agent)
@@ -74,7 +79,7 @@ func TestNobodyGetsAnothersToken(t *testing.T) {
 				}
 				tok, err := vaults[(i+n)%2].Exchange(t.Context(), r)
 				if err != nil {
-					t.Errorf("%s: %v", name, err)
+					t.Errorf("%s: %v (%v)", name, err, errors.Unwrap(err))
 					return
 				}
 				if who, _, _ := strings.Cut(tok.Token.Reveal(), "~"); who != name || tok.Account != p.Email {

@@ -33,7 +33,7 @@ type Token struct {
 const touchEvery = time.Minute
 
 // exchangeTries bounds how often a row that moves under an exchange is read again.
-const exchangeTries = 4
+const exchangeTries = 16
 
 // errMoved says that a row is not any more what was picked.
 var errMoved = errors.New("picked row has moved")

@@ -47,9 +47,10 @@ func (e *env) printReady(r app.Ready) {
 	if r.Sandbox == "" {
 		return
 	}
-	fmt.Fprintf(e.out, `Sandbox: %s (made-up Google, Slack and Salesforce, for alice and bob)
-Control: %s (bearer token of the sandbox's control API)
+	fmt.Fprintf(e.out, `Sandbox: %s
+Control: %s
 
+The sandbox plays Google, Slack and Salesforce for alice and bob; Control is the bearer token of its control API.
 Try it:
   claude mcp add --transport http grantry %s
   Sign in as alice (in Claude Code by /mcp), ask "What is on my calendar this week?", and follow the link that comes back.

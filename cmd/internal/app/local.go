@@ -55,8 +55,9 @@ func (a *App) osUser() (vault.Person, error) {
 type localPages struct {
 	app *App
 
-	mu   sync.Mutex
-	held *heldPages
+	mu     sync.Mutex
+	held   *heldPages
+	warned string // the last problem that was logged
 }
 
 // heldPages is what this process serves.
@@ -75,7 +76,7 @@ func (p *localPages) address(ctx context.Context) (string, error) {
 	if p.held != nil {
 		return p.held.url, nil
 	}
-	if err := p.hold(ctx, p.app.listen()); err == nil {
+	if err := p.hold(ctx, p.app.listen(), false); err == nil {
 		return p.held.url, nil
 	} else if !inUse(err) {
 		return "", err
@@ -88,7 +89,7 @@ func (p *localPages) address(ctx context.Context) (string, error) {
 	default:
 		p.app.log.Warn("another program holds the pages' port; using a free one", "listen", p.app.cfg.Listen)
 	}
-	if err := p.hold(ctx, anyPort); err != nil {
+	if err := p.hold(ctx, anyPort, true); err != nil {
 		return "", &mcp.Notice{Text: p.app.strangerText(), Err: err}
 	}
 	return p.held.url, nil
@@ -136,13 +137,14 @@ func (a *App) localURL() string {
 	return a.scheme() + a.listen()
 }
 
-// hold listens and serves; the error of net.Listen comes back as it is.
-func (p *localPages) hold(ctx context.Context, addr string) error {
+// hold listens and serves; elsewhere says that it is not where the pages should
+// be. The error of net.Listen comes back as it is.
+func (p *localPages) hold(ctx context.Context, addr string, elsewhere bool) error {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
 	}
-	h, err := p.app.localHandler(ctx, ln, addr == anyPort)
+	h, err := p.app.localHandler(ctx, ln, elsewhere)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
@@ -151,7 +153,7 @@ func (p *localPages) hold(ctx context.Context, addr string) error {
 		return errors.Join(err, ln.Close())
 	}
 	srv := &http.Server{Handler: h.handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes, ErrorLog: p.app.errorLog()}
-	p.held = &heldPages{url: h.url, http: srv, elsewhere: addr == anyPort}
+	p.held = &heldPages{url: h.url, http: srv, elsewhere: elsewhere}
 	go func() { _ = srv.Serve(secured) }()
 	return nil
 }
@@ -261,25 +263,35 @@ func (p *localPages) holder(ctx context.Context) string {
 func (p *localPages) run(ctx context.Context) {
 	tick := time.NewTicker(takeOver)
 	defer tick.Stop()
-	for {
+	for holds := false; !holds; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			p.tryHold(ctx)
+			holds = p.tryHold(ctx)
 		}
+	}
+	if v, err := p.app.Vault(ctx); err == nil {
+		p.app.sweep(ctx, v) // the holder sweeps for all
 	}
 }
 
-func (p *localPages) tryHold(ctx context.Context) {
+// tryHold says whether this process serves the pages.
+func (p *localPages) tryHold(ctx context.Context) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.held != nil {
-		return
+		return true
 	}
-	if err := p.hold(ctx, p.app.listen()); err != nil && !inUse(err) && ctx.Err() == nil {
+	err := p.hold(ctx, p.app.listen(), false)
+	if err == nil {
+		return true
+	}
+	if !inUse(err) && ctx.Err() == nil && err.Error() != p.warned {
+		p.warned = err.Error() // said once, and tried again
 		p.app.log.Warn("serving the pages", "error", err)
 	}
+	return false
 }
 
 // stop ends the pages; a browser in the middle of a request has a moment to finish.

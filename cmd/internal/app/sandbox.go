@@ -15,6 +15,7 @@ const sandboxState = "vendors.json"
 
 // sandboxServer is the fake vendors on their own listener.
 type sandboxServer struct {
+	base  string // "http://127.0.0.1:8788"
 	value *sandbox.Sandbox
 	http  *http.Server
 }
@@ -71,7 +72,7 @@ func (a *App) serveSandbox(ln net.Listener, publicURL string) error {
 		return errors.Join(err, ln.Close())
 	}
 	srv := &http.Server{Handler: sb.Handler(), ReadHeaderTimeout: headerTimeout, ErrorLog: a.errorLog()}
-	a.sandbox = &sandboxServer{value: sb, http: srv}
+	a.sandbox = &sandboxServer{base: "http://" + ln.Addr().String(), value: sb, http: srv}
 	go func() { _ = srv.Serve(ln) }()
 	return nil
 }

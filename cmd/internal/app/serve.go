@@ -66,7 +66,7 @@ func (a *App) Serve(ctx context.Context, ready func(Ready)) error {
 func (a *App) readyLines(publicURL string) Ready {
 	r := Ready{MCP: publicURL + "/mcp", Connections: publicURL + "/connections"}
 	if a.sandbox != nil {
-		r.Sandbox, r.Control = a.sandbox.value.Issuer().Issuer, a.sandbox.value.ControlSecret()
+		r.Sandbox, r.Control = a.sandbox.base, a.sandbox.value.ControlSecret()
 	}
 	return r
 }

@@ -46,7 +46,7 @@ func (a *App) mcpConfig(publicURL string) mcp.Config {
 		cfg.Connections[name] = c.Provider
 	}
 	if a.cfg.Sandbox {
-		cfg.Writes, cfg.Connections = "allow", map[string]string{}
+		cfg.Connections = map[string]string{}
 		for _, name := range sandboxVendors {
 			cfg.Connections[name] = name
 		}
