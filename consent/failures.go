@@ -56,6 +56,9 @@ func (h *Handler) vendorFailure(m *message, fe *vault.FlowError, vendor string) 
 	case vault.FlowUnreachable:
 		m.Title = vendor + " did not answer"
 		m.Text = []string{"Your yes arrived, but " + vendor + " could not be reached to finish. Nothing was stored. Wait a moment and try again."}
+	case vault.FlowVault:
+		m.Status, m.Title = http.StatusInternalServerError, "The vault could not store it"
+		m.Text = []string{"Your yes arrived, but this vault cannot be written at the moment, so nothing was kept. Its operator finds the reason in the log. Try again when it is mended."}
 	case vault.FlowRejected:
 		m.Title = vendor + " did not take its own answer back"
 		m.Text = []string{"That happens when the page was open for too long. Nothing was stored. Try again."}

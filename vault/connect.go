@@ -47,7 +47,7 @@ func (v *Vault) accept(ctx context.Context, fl flow, p Person, g *provider.Grant
 	case errors.Is(err, ErrGone): // declined or done meanwhile
 		return Ticket{}, Account{}, v.giveBack(ctx, r, &FlowError{Failure: FlowState, Err: err})
 	case err != nil:
-		return Ticket{}, Account{}, v.giveBack(ctx, r, &FlowError{Failure: FlowUnreachable, Err: err})
+		return Ticket{}, Account{}, v.giveBack(ctx, r, &FlowError{Failure: FlowVault, Err: err})
 	}
 	return t, v.view(a), nil
 }
@@ -59,7 +59,7 @@ func (v *Vault) checkReceived(ctx context.Context, r received) *FlowError {
 	}
 	had, pinned, err := v.holder(ctx, r)
 	if err != nil {
-		return &FlowError{Failure: FlowUnreachable, Err: err}
+		return &FlowError{Failure: FlowVault, Err: err}
 	}
 	if pinned != "" && pinned != v.accountKey(r.fl.Connection, r.who.ID) {
 		return &FlowError{Failure: FlowAccount, Got: identityLabel(r.who), Want: had.profile.label()}

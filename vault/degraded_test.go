@@ -151,7 +151,7 @@ func TestStoreFailsAtTheCallback(t *testing.T) {
 					}
 				}
 			})
-			if e := b.failure(c); e.Failure != vault.FlowUnreachable {
+			if e := b.failure(c); e.Failure != vault.FlowVault {
 				t.Errorf("failure = %+v", e)
 			}
 			f.set(nil, false)
