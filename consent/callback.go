@@ -16,6 +16,7 @@ const (
 
 func (h *Handler) mountCallback(mux *http.ServeMux) {
 	mux.Handle("GET /callback/{connection}", h.page(h.callback))
+	mux.Handle("GET /callback/{cut...}", h.page(h.notFound))
 }
 
 // finished is what a reload of a callback may show again, to the same person.

@@ -108,6 +108,7 @@ func TestFailures(t *testing.T) {
 		vault.FlowAccount:     {http.StatusConflict, "old@vendor.example", true},
 		vault.FlowEmail:       {http.StatusForbidden, "new@vendor.example", true},
 		vault.FlowIdentity:    {http.StatusBadGateway, "whose account", true},
+		vault.FlowVault:       {http.StatusInternalServerError, "could not store it", true},
 	} {
 		t.Run(string(failure), func(t *testing.T) {
 			t.Parallel()

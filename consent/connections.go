@@ -11,6 +11,7 @@ const formConnections = "connections"
 
 func (h *Handler) mountConnections(mux *http.ServeMux) {
 	mux.Handle("GET /connections", h.page(h.showConnections))
+	mux.Handle("GET /connections/{more...}", h.page(h.notFound))
 	mux.Handle("POST /connections/connect", h.change(h.connect))
 	mux.Handle("POST /connections/reconnect", h.change(h.reconnect))
 	mux.Handle("POST /connections/disconnect", h.change(h.disconnect))

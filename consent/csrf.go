@@ -7,11 +7,16 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/grantry/grantry/vault"
 )
 
-const maxForm = 64 << 10
+const (
+	maxForm = 64 << 10
+	// formTime is how long a form's body may take to arrive.
+	formTime = 10 * time.Second
+)
 
 // token is the form token for one session and one form: the ticket's handle,
 // or the name of a page. It is empty without a session, and then never valid.
@@ -46,9 +51,12 @@ func (h *Handler) ticketTokenValid(v *visit, handle string) (int64, bool) {
 
 // parseForm reads a form of at most 64 KiB, or answers why not.
 func (h *Handler) parseForm(v *visit) bool {
+	conn := http.NewResponseController(v.w)
+	_ = conn.SetReadDeadline(time.Now().Add(formTime)) // a writer without a connection has nothing to wait for
 	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxForm)
 	err := v.r.ParseForm()
 	if err == nil {
+		_ = conn.SetReadDeadline(time.Time{})
 		return true
 	}
 	m := message{Status: http.StatusBadRequest, Title: "That form could not be read", Text: []string{"Go back, reload the page and try again."}}

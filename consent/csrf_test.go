@@ -1,9 +1,13 @@
 package consent_test
 
 import (
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/grantry/grantry/vault"
 )
@@ -62,6 +66,26 @@ func TestNoSession(t *testing.T) {
 	b.post("/connections/connect", page{}, "csrf", "x", "connection", "google").want(t, http.StatusForbidden)
 	if len(w.vault.answers) != 0 {
 		t.Error("an answer went on")
+	}
+}
+
+// TestSlowForm: a form that does not arrive is given up, so that slow senders hold no connection (R70).
+func TestSlowForm(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "POST /connections/connect HTTP/1.1\r\nHost: %s\r\nContent-Length: 10\r\n"+
+		"Content-Type: application/x-www-form-urlencoded\r\n\r\na=", strings.TrimPrefix(w.url, "http://"))
+	if err := conn.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 400") {
+		t.Errorf("answered %.100q, %v", answer, err)
 	}
 }
 

@@ -37,11 +37,11 @@ func (h *Handler) failure(fe *vault.FlowError) message {
 		}
 	case vault.FlowAccount:
 		m.Status, m.Title = http.StatusConflict, "That was another "+vendor+" account"
-		m.Text = []string{"The request is about the account below. The other one was not stored, and its access was given back. Try again and choose the right account at " + vendor + "."}
+		m.Text = []string{"The request is about the account below. Nothing of the other one was kept. Try again and choose the right account at " + vendor + "."}
 		m.Facts = accountFacts("Needed", fe.Want, "You chose", fe.Got)
 	case vault.FlowEmail:
 		m.Status, m.Title = http.StatusForbidden, "That "+vendor+" account belongs to another address"
-		m.Text = []string{"A vault keeps only accounts of the person who is signed in. Nothing was stored, and the access was given back. Try again with your own account."}
+		m.Text = []string{"A vault keeps only accounts of the person who is signed in. Nothing of it was kept. Try again with your own account."}
 		m.Facts = accountFacts("Signed in here as", fe.Want, "Account at "+vendor, fe.Got)
 	default:
 		h.vendorFailure(&m, fe, vendor)
@@ -56,6 +56,9 @@ func (h *Handler) vendorFailure(m *message, fe *vault.FlowError, vendor string) 
 	case vault.FlowUnreachable:
 		m.Title = vendor + " did not answer"
 		m.Text = []string{"Your yes arrived, but " + vendor + " could not be reached to finish. Nothing was stored. Wait a moment and try again."}
+	case vault.FlowVault:
+		m.Status, m.Title = http.StatusInternalServerError, "The vault could not store it"
+		m.Text = []string{"Your yes arrived, but this vault cannot be written at the moment, so nothing was kept. Its operator finds the reason in the log. Try again when it is mended."}
 	case vault.FlowRejected:
 		m.Title = vendor + " did not take its own answer back"
 		m.Text = []string{"That happens when the page was open for too long. Nothing was stored. Try again."}

@@ -29,7 +29,10 @@ func (h *Handler) peerAllowed(v *visit) bool {
 func peerMessage(err error) message {
 	m := message{
 		Status: http.StatusForbidden, Tone: toneBad, Title: "This vault belongs to another user of this machine",
-		Text: []string{"Only a browser that the vault's owner has started may open its pages. Nothing was done."},
+		Text: []string{
+			"Only a browser that the vault's owner has started may open its pages. Nothing was done.",
+			"If the vault is yours, open the link in a browser of the user who runs Grantry. For a vault of your own, run Grantry as yourself, with another listen address.",
+		},
 	}
 	if errors.Is(err, ErrPeerUnknown) {
 		m.Title = "Grantry cannot tell whose browser this is"

@@ -15,6 +15,7 @@ const maxHandle = 128
 func (h *Handler) mountTicket(mux *http.ServeMux) {
 	mux.Handle("GET /consent/{handle}", h.page(h.showTicket))
 	mux.Handle("POST /consent/{handle}", h.form(h.answerTicket))
+	mux.Handle("GET /consent/{cut...}", h.page(h.notFound))
 }
 
 func ticketPath(handle string) string { return "/consent/" + url.PathEscape(handle) }
@@ -118,8 +119,8 @@ func (h *Handler) allow(v *visit, t vault.Ticket, handle string, version int64, 
 	option, ok := chosen(t, v.r.PostForm.Get("connection"))
 	if !ok {
 		h.message(v, message{
-			Status: http.StatusBadRequest, Title: "Choose one first",
-			Text:  []string{"More than one connection could serve this request. Nothing was done yet."},
+			Status: http.StatusBadRequest, Title: "Choose an account first",
+			Text:  []string{"Nothing was done yet. Go back to the request and choose one of the accounts that it lists."},
 			Links: []link{{Text: "Back to the request", To: ticketPath(handle), Primary: true}},
 		})
 		return

@@ -30,6 +30,35 @@ func TestConsentPage(t *testing.T) {
 		}
 		last += 1 + i
 	}
+	// What the vendor's screen will list and no tool asks for is among the exact permissions.
+	p.want(t, http.StatusOK, "Exact permissions (3)", "openid")
+}
+
+// TestAgentsOfOneName: two agents that call themselves alike are told apart by
+// the client id that the issuer proved, on the request and in the list.
+func TestAgentsOfOneName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	furnish(w)
+	req := w.request("alice")
+	req.Agent = vault.Agent{Issuer: "https://login.example", ID: "client-17", Name: "Claude Code"}
+	w.vault.access[0].Agent = req.Agent
+	b := w.browser("alice")
+	b.get("/consent/"+w.vault.add(req)).want(t, http.StatusOK, "login.example knows it as client-17")
+	b.get("/connections").want(t, http.StatusOK, "client-17")
+}
+
+// TestCutLinks: a link that lost its end is a page for people, and no method is answered that was refused before.
+func TestCutLinks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.browser("alice")
+	for _, path := range []string{"/consent/", "/consent/a/b", "/callback/", "/callback/google/x", "/connections/", "/connections/x"} {
+		b.get(path).want(t, http.StatusNotFound, "There is nothing here")
+	}
+	for _, path := range []string{"/consent/x", "/connections", "/callback/google"} {
+		b.do(http.MethodPut, path, nil).want(t, http.StatusMethodNotAllowed)
+	}
 }
 
 // TestGetIsInert holds R05: fifty GETs and HEADs change nothing and contact nobody.
@@ -258,7 +287,7 @@ func TestSeveralOptions(t *testing.T) {
 	h := w.vault.add(req)
 	b := w.browser("alice")
 	p := b.get("/consent/"+h).want(t, http.StatusOK, "Which account", "Google", "Slack")
-	b.post("/consent/"+h, p, "answer", "allow").want(t, http.StatusBadRequest, "Choose one")
+	b.post("/consent/"+h, p, "answer", "allow").want(t, http.StatusBadRequest, "Choose an account")
 	b.post("/consent/"+h, p, "answer", "allow", "connection", "github").want(t, http.StatusBadRequest)
 	b.post("/consent/"+h, p, "answer", "allow", "connection", "slack").want(t, http.StatusOK)
 	if n := len(w.vault.answers); n != 1 || w.vault.answers[0].Connection != "slack" {

@@ -114,7 +114,11 @@ func (h *Handler) optionView(v *visit, o vault.Option) optionView {
 	}
 	view.Initial = initial(view.Vendor)
 	view.Cannot = cannot(p, o.Scopes)
-	for _, s := range o.Scopes {
+	asked := o.Scopes
+	if c, ok := h.cfg.Connection(o.Connection); ok && o.VendorNeeded {
+		asked = c.Asks(o.Scopes) // what the vendor's screen will list
+	}
+	for _, s := range asked {
 		view.Raw = append(view.Raw, shown(s, 120))
 	}
 	if o.VendorNeeded {

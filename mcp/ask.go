@@ -182,7 +182,7 @@ func (s *Server) goOn(ctx context.Context, c *call, t vault.Ticket, otherwise fu
 	case t.State == vault.TicketDone, t.State == vault.TicketExpired:
 		return reply{}, true
 	case t.State == vault.TicketDeclined:
-		return reply{result: failed(s.wordsDeclined(c, t))}, false
+		return reply{result: failed(s.wordsDeclined(ctx, c, t))}, false
 	}
 	return otherwise(ctx, c, t), false
 }
@@ -389,7 +389,7 @@ func (s *Server) declined(ctx context.Context, c *call, cancelled bool) reply {
 	}
 	s.asks.forget(t.ID)
 	if cancelled {
-		return reply{result: failed(s.wordsClosed(c, t))}
+		return reply{result: failed(s.wordsClosed(ctx, c, t))}
 	}
-	return reply{result: failed(s.wordsDeclined(c, t))}
+	return reply{result: failed(s.wordsDeclined(ctx, c, t))}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -21,21 +22,20 @@ func (s *Server) failure(ctx context.Context, c *call, err error) *mcpgo.CallToo
 		if e.Err != nil {
 			s.log.WarnContext(ctx, "no token", "tool", c.entry.tool.Name, "reason", string(e.Reason), "error", e.Err, "reference", c.source.call)
 		}
-		return failed(s.wordsConsent(e, c.source.call))
+		return failed(s.wordsConsent(ctx, e, c.source.call))
 	}
 	if e, ok := errors.AsType[*tools.InputError](err); ok {
 		return failed(fmt.Sprintf("Wrong arguments for %s: %s. Correct them and call again.", c.entry.tool.Name, strings.TrimSuffix(e.Error(), ".")))
 	}
 	if e, ok := errors.AsType[*tools.APIError](err); ok {
-		return failed(wordsAPI(e))
+		return failed(s.wordsAPI(ctx, e))
 	}
 	if e, ok := errors.AsType[*vault.BackOffError](err); ok {
-		return failed(fmt.Sprintf("The person declined %s lately, so no new dialog is shown until %s. Do not ask again before. %s",
-			e.Connection, e.Until.UTC().Format(time.RFC3339), s.ownWay(e.Connection)))
+		return failed(s.wordsBackOff(ctx, e))
 	}
 	if e, ok := errors.AsType[*vault.LimitError](err); ok {
-		return failed(fmt.Sprintf("This agent has asked for too much at once (limits.%s: %d). The person finds what is open at %s/connections; after it is answered or declined, or after %s, call again.",
-			e.What, e.Max, s.cfg.PublicURL, e.Until.UTC().Format(time.RFC3339)))
+		return failed(fmt.Sprintf("This agent has asked for too much at once (limits.%s: %d). The person finds what is open %s; after it is answered or declined, or after %s, call again.",
+			e.What, e.Max, s.place(ctx), e.Until.UTC().Format(time.RFC3339)))
 	}
 	if e, ok := errors.AsType[*Notice](err); ok {
 		s.log.WarnContext(ctx, "person told", "error", e.Err, "reference", c.source.call)
@@ -52,20 +52,23 @@ func (s *Server) failure(ctx context.Context, c *call, err error) *mcpgo.CallToo
 }
 
 // wordsConsent is for the reasons that no ticket mends.
-func (s *Server) wordsConsent(e *vault.ConsentError, ref string) string {
+func (s *Server) wordsConsent(ctx context.Context, e *vault.ConsentError, ref string) string {
 	name := "The connection"
 	if len(e.Options) > 0 {
-		name = subject(e.Options)
+		name = capital(subject(e.Options))
 	}
 	switch e.Reason {
 	case vault.AccountAmbiguous:
-		return fmt.Sprintf("Several accounts could serve this: %s. Call again with \"account\" set to one of them; or the person marks one as default at %s/connections.", quoted(e.Labels), s.cfg.PublicURL)
+		return fmt.Sprintf("Several accounts could serve this: %s. Call again with \"account\" set to one of them; or the person marks one as default %s.", quoted(e.Labels), s.place(ctx))
 	case vault.AccountUnknown:
 		if len(e.Labels) == 0 {
 			return "There is no such account, and none is connected for this. Call again without \"account\" to get a link."
 		}
 		return fmt.Sprintf("There is no such account. Call again with \"account\" set to one of: %s.", quoted(e.Labels))
 	case vault.ConnMisconfigured:
+		if len(e.Options) == 0 {
+			return "This Grantry has no connection to a vendor that this tool could use. Its operator adds one under connections in Grantry's configuration, or starts it with --sandbox to try it with made-up vendors."
+		}
 		return fmt.Sprintf("%s is not set up correctly in this Grantry, so no person can mend it by a click. Its operator finds the cause in the log under reference %s and by `grantry config check`.", name, ref)
 	case vault.CannotNarrow:
 		return fmt.Sprintf("%s cannot give a token with only these rights. Nothing was done; the operator can allow wider ones.", name)
@@ -77,13 +80,15 @@ func (s *Server) wordsConsent(e *vault.ConsentError, ref string) string {
 	return wordsInternal(ref)
 }
 
-func wordsAPI(e *tools.APIError) string {
-	text := e.Error()
-	if text != "" {
-		text = strings.ToUpper(text[:1]) + text[1:]
-	}
-	if e.Temporary {
+func (s *Server) wordsAPI(ctx context.Context, e *tools.APIError) string {
+	text := capital(e.Error())
+	switch {
+	case e.Temporary:
 		return text + ". This is temporary: " + tryAgain(e.RetryAfter) + "."
+	case e.Unsure:
+		return text + "."
+	case e.Status == http.StatusUnauthorized:
+		return text + ". Call again once; if it stays so, the person can connect the account again " + s.place(ctx) + "."
 	}
 	return text + ". Change the arguments, or ask the person to look at the account there."
 }

@@ -32,8 +32,10 @@ const (
 // Checking the Host is the app's, for all its paths.
 func (s *Server) Handler() http.Handler {
 	h := s.lifetime(s.streamable())
+	h = s.known(h)
 	h = s.inSession(h)
 	h = s.parsed(h)
+	h = methods(h)
 	h = s.bearer(h)
 	h = s.origin(h)
 	h = http.MaxBytesHandler(h, maxBody)
@@ -153,6 +155,41 @@ func loopbackURL(raw string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
+// methods refuses what streamable HTTP does not use.
+func methods(next http.Handler) http.Handler {
+	allowed := []string{http.MethodGet, http.MethodPost, http.MethodDelete}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !slices.Contains(allowed, r.Method) {
+			w.Header().Set("Allow", strings.Join(allowed, ", "))
+			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// known answers requests for what there is not. One whose headers do not say
+// what its body does is left to mcp-go, which refuses it for that.
+func (s *Server) known(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m := messageOf(r.Context())
+		modern := m.modern() || modernHeader(r)
+		if modern && m.Name != r.Header.Get(mcpgo.HeaderName) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if err := s.refusal(m); err != nil && m.ID != nil {
+			status := http.StatusOK
+			if modern {
+				status = http.StatusBadRequest
+			}
+			rpcError(w, status, m.ID, codeOf(err), err.Error())
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 type messageKey struct{}
 
 func messageOf(ctx context.Context) message {
@@ -173,16 +210,16 @@ func (s *Server) parsed(next http.Handler) http.Handler {
 		}
 		body, err := io.ReadAll(r.Body)
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-			rpcError(w, http.StatusRequestEntityTooLarge, mcpgo.INVALID_REQUEST, fmt.Sprintf("the message is larger than %d bytes", maxBody))
+			rpcError(w, http.StatusRequestEntityTooLarge, nil, mcpgo.INVALID_REQUEST, fmt.Sprintf("the message is larger than %d bytes", maxBody))
 			return
 		}
 		if err != nil {
-			rpcError(w, http.StatusBadRequest, mcpgo.PARSE_ERROR, "the message could not be read to its end")
+			rpcError(w, http.StatusBadRequest, nil, mcpgo.PARSE_ERROR, "the message could not be read to its end")
 			return
 		}
 		m, err := parse(body)
 		if err != nil {
-			rpcError(w, http.StatusBadRequest, codeOf(err), err.Error())
+			rpcError(w, http.StatusBadRequest, m.ID, codeOf(err), err.Error())
 			return
 		}
 		// mcp-go keys cancellation by session and id, and modern requests have no session: one user could cancel another's call. Closing the stream cancels.
@@ -205,13 +242,16 @@ func codeOf(err error) int {
 	if errors.Is(err, errSyntax) {
 		return mcpgo.PARSE_ERROR
 	}
+	if _, ok := errors.AsType[*paramsError](err); ok {
+		return mcpgo.INVALID_PARAMS
+	}
 	return mcpgo.INVALID_REQUEST
 }
 
-func rpcError(w http.ResponseWriter, status, code int, text string) {
+func rpcError(w http.ResponseWriter, status int, id json.RawMessage, code int, text string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(errorMessage(nil, code, text))
+	_ = json.NewEncoder(w).Encode(errorMessage(id, code, text))
 }
 
 // errorMessage is a JSON-RPC error; a nil id is written as null.

@@ -164,9 +164,12 @@ func (t *stdio) take(ctx context.Context, l line) {
 		return
 	}
 	m, err := parse(l.raw)
+	if err == nil && m.ID != nil {
+		err = t.s.refusal(m)
+	}
 	switch {
 	case err != nil:
-		t.write(errorMessage(nil, codeOf(err), err.Error()))
+		t.write(errorMessage(m.ID, codeOf(err), err.Error()))
 	case m.Method == "": // a response, and we ask nothing
 	case m.ID == nil:
 		t.cancelled(m, l.raw)

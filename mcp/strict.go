@@ -22,13 +22,16 @@ type message struct {
 	ID      json.RawMessage // nil = a notification
 	Method  string          // "" = a response
 	Version string          // protocol version in _meta, "" in the 2025 era
+	Name    string          // of the tool
+	Cursor  string          // of a list
 }
 
 func (m message) modern() bool { return mcpgo.IsModernProtocol(m.Version) }
 
 var (
 	errSyntax = errors.New("the message is not valid JSON")
-	errShape  = errors.New("the message is not one JSON-RPC object with unique names")
+	errShape  = errors.New("the message is not one JSON-RPC object (no batch) in which each name stands once")
+	errID     = errors.New("the id of a request must be a string or a number")
 	errDeep   = errors.New("the message is nested too deeply")
 )
 
@@ -67,23 +70,84 @@ func parse(raw []byte) (message, error) {
 func envelope(raw []byte) (message, error) {
 	var e struct {
 		ID     json.RawMessage `json:"id"`
-		Method string          `json:"method"`
+		Method *string         `json:"method"`
 		Params json.RawMessage `json:"params"`
+		Result json.RawMessage `json:"result"`
+		Error  json.RawMessage `json:"error"`
 	}
 	if err := json.Unmarshal(raw, &e); err != nil {
 		return message{}, errShape
 	}
-	if string(e.ID) == "null" {
-		e.ID = nil
+	if e.Method == nil {
+		if e.Result == nil && e.Error == nil {
+			return message{}, errShape
+		}
+		return message{ID: e.ID}, nil
 	}
-	m := message{ID: e.ID, Method: e.Method}
-	var p struct {
-		Meta map[string]json.RawMessage `json:"_meta"`
+	m := message{ID: e.ID, Method: *e.Method}
+	if m.ID != nil && !isID(m.ID) {
+		return message{}, errID
 	}
-	if json.Unmarshal(e.Params, &p) == nil {
-		_ = json.Unmarshal(p.Meta[mcpgo.MetaKeyProtocolVersion], &m.Version)
+	err := m.read(e.Params)
+	if m.ID == nil {
+		err = nil // a notification gets no answer
 	}
-	return m, nil
+	return m, err
+}
+
+// isID says whether raw may identify a request: MCP takes strings and numbers,
+// and unlike JSON-RPC no null.
+func isID(raw json.RawMessage) bool {
+	return raw[0] == '"' || raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9'
+}
+
+// read takes of params what the transports need, and holds what the protocol
+// names in them to its kind.
+func (m *message) read(params json.RawMessage) error {
+	if params == nil || string(params) == "null" {
+		return nil
+	}
+	var p map[string]json.RawMessage
+	if json.Unmarshal(params, &p) != nil {
+		return &paramsError{"params must be an object"}
+	}
+	for _, name := range []string{"name", "cursor", "requestState", "protocolVersion"} {
+		if v := p[name]; v != nil && v[0] != '"' && string(v) != "null" {
+			return &paramsError{"params." + name + " must be a string"}
+		}
+	}
+	for _, name := range []string{"_meta", "inputResponses", "capabilities", "clientInfo"} {
+		if v := p[name]; v != nil && v[0] != '{' && string(v) != "null" {
+			return &paramsError{"params." + name + " must be an object"}
+		}
+	}
+	var meta map[string]json.RawMessage
+	_ = json.Unmarshal(p["_meta"], &meta)
+	_ = json.Unmarshal(meta[mcpgo.MetaKeyProtocolVersion], &m.Version)
+	_ = json.Unmarshal(p["name"], &m.Name)
+	_ = json.Unmarshal(p["cursor"], &m.Cursor)
+	return nil
+}
+
+// paramsError says what is wrong with the params of a request. It is answered under the request's id.
+type paramsError struct{ text string }
+
+func (e *paramsError) Error() string { return e.text }
+
+// refusal is what a request is answered before mcp-go would see it, whose words
+// do not say what to do: a tool or a page of a list that does not exist.
+func (s *Server) refusal(m message) error {
+	switch mcpgo.MCPMethod(m.Method) {
+	case mcpgo.MethodToolsCall:
+		if _, ok := s.entries[m.Name]; !ok {
+			return &paramsError{wordsNoTool(m.Name, s.ToolNames())}
+		}
+	case mcpgo.MethodToolsList:
+		if m.Cursor != "" {
+			return &paramsError{"params.cursor is not one that Grantry gave: leave it out, all tools are on one page"}
+		}
+	}
+	return nil
 }
 
 // checkObject reads the rest of an object.

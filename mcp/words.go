@@ -1,9 +1,12 @@
 package mcp
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/grantry/grantry/vault"
 )
@@ -27,6 +30,13 @@ func wordsRule(tool, rule string) string {
 	}
 	return fmt.Sprintf("%s changes something at the vendor, and this Grantry is set to ask a person first, which it cannot do yet. Nothing was done. "+
 		"To allow it, the operator sets in Grantry's configuration either tools.writes: allow (all tools that write) or tools.policy: {%s: allow} (this one), and restarts Grantry.", tool, tool)
+}
+
+func wordsNoTool(name string, all []string) string {
+	if r := []rune(name); len(r) > 60 {
+		name = string(r[:60]) + "…"
+	}
+	return fmt.Sprintf("There is no tool %q. The tools are: %s.", name, strings.Join(all, ", "))
 }
 
 func wordsRate(what string) string {
@@ -70,24 +80,36 @@ func firstOption(t vault.Ticket) vault.Option {
 
 // why says in one sentence what is lacking.
 func why(reason vault.Reason, options []vault.Option) string {
-	name := subject(options)
+	name := capital(subject(options))
 	switch reason {
 	case vault.UnderScoped:
 		return name + " is connected, but does not yet allow what this needs."
 	case vault.Revoked:
-		return "The access to " + name + " was revoked and has to be given again."
+		return "The access to " + subject(options) + " was revoked and has to be given again."
 	case vault.Expired, vault.NoRefreshToken:
-		return "The access to " + name + " has run out and has to be given again."
+		return "The access to " + subject(options) + " has run out and has to be given again."
 	case vault.AccountChanged:
-		return "The account at " + name + " has changed and has to be connected again."
+		return "The account at " + subject(options) + " has changed and has to be connected again."
 	case vault.ConnChanged:
-		return "The settings of " + name + " have changed, so it has to be connected again."
+		return "The settings of " + subject(options) + " have changed, so it has to be connected again."
 	case vault.AgentNotAllowed:
 		return name + " is connected, but not yet opened to this agent."
 	case vault.ApprovalRequired:
 		return "A person has to approve this first."
 	}
-	return strings.ToUpper(name[:1]) + name[1:] + " is not connected yet."
+	if len(options) > 1 {
+		return "This needs " + subject(options) + ", and none is connected yet."
+	}
+	return name + " is not connected yet."
+}
+
+// capital is s as a sentence begins.
+func capital(s string) string {
+	first, n := utf8.DecodeRuneInString(s)
+	if n == 0 {
+		return s
+	}
+	return string(unicode.ToUpper(first)) + s[n:]
 }
 
 // shortScopes are the last parts of scopes that are addresses, at most size bytes of them.
@@ -125,7 +147,7 @@ func wordsLink(tool string, t vault.Ticket, link string) string {
 	if len(head) > 150 {
 		head = "A connection is needed."
 	}
-	text := fmt.Sprintf("%s A person has to allow it in a browser.\nShow this link unchanged, do not open it, then call again (%s) when the person is done:\n%s\n", head, tool, link)
+	text := fmt.Sprintf("%s A person has to allow it in a browser.\nWhat to do: show this link unchanged, do not open it, then call again (%s) when the person is done:\n%s\n", head, tool, link)
 	tail := fmt.Sprintf("It works until %s.", t.Expires.UTC().Format(time.RFC3339))
 	if scopes := shortScopes(wanted(firstOption(t)), min(160, maxWords-50-len(text)-len(tail))); scopes != "" {
 		tail += " It asks for: " + scopes + "."
@@ -136,17 +158,32 @@ func wordsLink(tool string, t vault.Ticket, link string) string {
 	return text
 }
 
+// place is where the person sees and adds accounts: where the pages are now.
+func (s *Server) place(ctx context.Context) string {
+	base, err := s.pages(ctx)
+	if err != nil {
+		return "on Grantry's connections page"
+	}
+	return "at " + base + "/connections"
+}
+
 // ownWay names how the person gets there without an agent; no back-off touches it.
-func (s *Server) ownWay(connection string) string {
-	return fmt.Sprintf("The person can connect at any time at %s/connections or by `grantry connect %s`.", s.cfg.PublicURL, connection)
+func (s *Server) ownWay(ctx context.Context, connection string) string {
+	return fmt.Sprintf("The person can connect at any time %s or by `grantry connect %s`.", s.place(ctx), connection)
 }
 
-func (s *Server) wordsDeclined(c *call, t vault.Ticket) string {
+func (s *Server) wordsDeclined(ctx context.Context, c *call, t vault.Ticket) string {
 	return fmt.Sprintf("The person declined %s, so %s did not run. Do not ask again for now: no new dialog is shown for at least 2 minutes. %s",
-		subject(t.Options), c.entry.tool.Name, s.ownWay(firstOption(t).Connection))
+		subject(t.Options), c.entry.tool.Name, s.ownWay(ctx, firstOption(t).Connection))
 }
 
-func (s *Server) wordsClosed(c *call, t vault.Ticket) string {
+func (s *Server) wordsClosed(ctx context.Context, c *call, t vault.Ticket) string {
 	return fmt.Sprintf("The dialog for %s was closed without an answer, so %s did not run. No new dialog is shown for 30 seconds; ask the person before you call again. %s",
-		subject(t.Options), c.entry.tool.Name, s.ownWay(firstOption(t).Connection))
+		subject(t.Options), c.entry.tool.Name, s.ownWay(ctx, firstOption(t).Connection))
+}
+
+// wordsBackOff does not say which it was: the vault counts both alike.
+func (s *Server) wordsBackOff(ctx context.Context, e *vault.BackOffError) string {
+	return fmt.Sprintf("The person declined %s lately, or closed its dialog, so no new dialog is shown until %s. Do not ask again before. %s",
+		e.Connection, e.Until.UTC().Format(time.RFC3339), s.ownWay(ctx, e.Connection))
 }

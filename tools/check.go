@@ -96,9 +96,17 @@ func checkString(path string, s *jsonschema.Schema, v string) error {
 		}
 		return &InputError{Path: path, Reason: fmt.Sprintf("is %d characters long; at least %d are needed", n, *s.MinLength)}
 	case s.Pattern != "" && !regexp.MustCompile(s.Pattern).MatchString(v):
-		return &InputError{Path: path, Reason: "must match " + s.Pattern}
+		return &InputError{Path: path, Reason: "must match " + s.Pattern + meant(s)}
 	}
 	return nil
+}
+
+// meant is a pattern in the words of its description: " (ts of the message)".
+func meant(s *jsonschema.Schema) string {
+	if s.Description == "" {
+		return ""
+	}
+	return " (" + strings.TrimSuffix(s.Description, ".") + ")"
 }
 
 // checkNumber takes 50.0 for the integer 50, as JSON Schema does (2020-12 §6.1.1).

@@ -37,13 +37,14 @@ type APIError struct {
 	Unsure bool
 }
 
-// Error is the provider, the reason, and code and status in brackets.
+// Error is the provider, the reason, and code and status in brackets; a status
+// below 400, as Slack's, says nothing.
 func (e *APIError) Error() string {
 	var tail []string
 	if e.Code != "" {
 		tail = append(tail, e.Code)
 	}
-	if e.Status != 0 {
+	if e.Status >= 400 {
 		tail = append(tail, fmt.Sprintf("HTTP %d", e.Status))
 	}
 	if len(tail) == 0 {

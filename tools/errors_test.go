@@ -115,3 +115,12 @@ func TestAResultOverTheCapIsRefused(t *testing.T) {
 		t.Errorf("got %v", e)
 	}
 }
+
+func TestAStatusThatIsNoErrorIsNotNamed(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]string{0: "slack x (y)", 200: "slack x (y)", 404: "slack x (y, HTTP 404)"} {
+		if got := (&tools.APIError{Provider: "slack", Reason: "x", Code: "y", Status: status}).Error(); got != want {
+			t.Errorf("%d: %q", status, got)
+		}
+	}
+}

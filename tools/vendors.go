@@ -51,13 +51,13 @@ func byStatus(status int) meaning {
 
 // The sentences that several vendors share. They go on from the vendor's name.
 const (
-	throttled  = "is throttling this account; wait a little and try again"
+	throttled  = "is throttling this account"
 	quota      = "says that the quota for today is used up"
 	deadToken  = "does not accept the account's token"
 	forbidden  = "says that this account may not do that"
 	notFound   = "has nothing of that name, or this account may not see it"
 	policy     = "says that an administrator's policy forbids it"
-	broken     = "has trouble of its own; try again later"
+	broken     = "has trouble of its own"
 	badRequest = "did not accept the request"
 	noDownload = "does not let this file be downloaded"
 	apiOff     = "says that this API is not switched on in the operator's project"

@@ -3,6 +3,8 @@ package vault
 import (
 	"context"
 	"errors"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/grantry/grantry/vault/provider"
@@ -40,7 +42,9 @@ func (v *Vault) AccessList(ctx context.Context, c Caller) (out []Access, err err
 				ID: r.ID, Account: r.Grant, Scopes: provider.ParseScopes(r.Scopes), Once: r.Once != "",
 				Expires: FromMillis(r.Expires), Created: FromMillis(r.Created), Used: FromMillis(r.Used),
 			}
-			if err := v.openAgent(tx, r, &a.Agent); err != nil {
+			if err := v.openAgent(tx, r, &a.Agent); damaged(err) {
+				a.Agent = Agent{ID: "unknown"} // shown, so that it can be taken away; it gives nothing
+			} else if err != nil {
 				return err
 			}
 			out = append(out, a)
@@ -53,15 +57,53 @@ func (v *Vault) AccessList(ctx context.Context, c Caller) (out []Access, err err
 // RevokeAccess ends one agent's permission; ErrNotFound for another person's, too.
 func (v *Vault) RevokeAccess(ctx context.Context, c Caller, id string) error {
 	return v.store.Update(ctx, func(tx Tx) error {
-		if err := tx.Access().Delete(v.Pseudonym(c), id); err != nil {
+		user := v.Pseudonym(c)
+		rows, err := tx.Access().List(user)
+		if err != nil {
 			return err
 		}
-		return v.append(tx, Entry{Kind: "access.revoked", Caller: c, Account: id})
+		i := slices.IndexFunc(rows, func(r AccessRow) bool { return r.ID == id })
+		if i < 0 {
+			return ErrNotFound
+		}
+		return v.endAccess(tx, c, rows[i])
 	})
 }
 
+func (v *Vault) endAccess(tx Tx, c Caller, r AccessRow) error {
+	if err := tx.Access().Delete(r.User, r.ID); err != nil {
+		return err
+	}
+	e := Entry{Kind: "access.revoked", Caller: c, Account: r.Grant, Scopes: provider.ParseScopes(r.Scopes)}
+	if err := v.openAgent(tx, r, &e.Agent); err != nil && !damaged(err) {
+		return err
+	}
+	return v.append(tx, e)
+}
+
+// endAccessTo ends every agent's access to a grant: a revoked account that is
+// connected again later, for one agent, is not open again to the others.
+func (v *Vault) endAccessTo(tx Tx, c Caller, grant string) error {
+	rows, err := tx.Access().List(v.Pseudonym(c))
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if r.Grant != grant {
+			continue
+		}
+		if err := v.endAccess(tx, c, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// accessPlace holds all that an access permits, so that a row that was changed
+// in the database does not open.
 func (v *Vault) accessPlace(r AccessRow) seal.Place {
-	return seal.Place{Tenant: v.id, Subject: r.User, Table: "access", Column: "agent", Row: r.ID}
+	permits := v.index("access", r.Agent, r.Grant, r.Scopes, strconv.FormatInt(r.Expires, 10), strconv.FormatBool(r.Once == ""))
+	return seal.Place{Tenant: v.id, Subject: r.User, Table: "access", Column: "agent", Row: r.ID, Destination: []byte(permits)}
 }
 
 func (v *Vault) openAgent(tx Tx, r AccessRow, into *Agent) error {
@@ -131,13 +173,34 @@ func eachOf(scopes []string) provider.Need {
 	return n
 }
 
-// allowed says whether the agent's access reaches need now, for this call.
-func (v *Vault) allowed(row AccessRow, p *provider.Provider, need provider.Need, call string) bool {
-	if row.Expires <= v.now() {
-		return false
+// open says whether an access holds now, for this call.
+func (v *Vault) open(row AccessRow, call string) bool {
+	return row.Expires > v.now() && (row.Once == "" || row.Once == onceOpen || row.Once == v.callKey(call))
+}
+
+// spent is what Once becomes with its use. A call without an id spends it for itself alone.
+func (v *Vault) spent(row AccessRow, call string) (string, error) {
+	switch {
+	case row.Once != onceOpen:
+		return row.Once, nil
+	case call == "":
+		return v.newID("call_")
 	}
-	if row.Once != "" && row.Once != onceOpen && row.Once != call {
-		return false
+	return v.callKey(call), nil
+}
+
+// callKey is never "" or "open", whatever a call's id is.
+func (v *Vault) callKey(call string) string { return v.index("call", call) }
+
+// allowed says whether the agent's access reaches need now, for this call. An access that does not open was changed, and reaches nothing.
+func (v *Vault) allowed(tx Tx, row AccessRow, p *provider.Provider, r Request, need provider.Need) (bool, error) {
+	if !v.open(row, r.Call) || len(p.Missing(provider.ParseScopes(row.Scopes), need)) > 0 {
+		return false, nil
 	}
-	return len(p.Missing(provider.ParseScopes(row.Scopes), need)) == 0
+	err := v.openAgent(tx, row, new(Agent))
+	if damaged(err) {
+		v.log.Error("an access does not open", "access", row.ID, "grant", row.Grant)
+		return false, nil
+	}
+	return err == nil, err
 }

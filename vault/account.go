@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,7 +120,7 @@ func (v *Vault) SetDefault(ctx context.Context, c Caller, id string) error {
 		if err != nil {
 			return err
 		}
-		rows, err := tx.Grants().List(g.User)
+		rows, err := tx.Grants().List(GrantFilter{User: g.User})
 		if err != nil {
 			return err
 		}
@@ -136,8 +137,8 @@ func (v *Vault) SetDefault(ctx context.Context, c Caller, id string) error {
 	})
 }
 
-// Revoke ends a grant: local use stops at once and for good, then the vendor is
-// told. atVendor says whether the vendor confirmed; when it did not, the reason
+// Revoke ends a grant and every agent's access to it: local use stops at once
+// and for good, then the vendor is told. atVendor says whether the vendor confirmed; when it did not, the reason
 // is an error beside a grant that is nonetheless over.
 func (v *Vault) Revoke(ctx context.Context, c Caller, id string) (atVendor bool, err error) {
 	var before GrantRow
@@ -147,12 +148,15 @@ func (v *Vault) Revoke(ctx context.Context, c Caller, id string) (atVendor bool,
 			return err
 		}
 		if t, err = v.openTokens(tx, before); err != nil {
-			v.log.Error("a grant does not open", "grant", id, "error", err)
+			v.log.Error("a grant to revoke does not open", "grant", id, "error", err)
 		}
 		gone := before
 		gone.State, gone.Gen, gone.Updated = string(GrantRevoked), before.Gen+1, v.now()
 		gone.AccessCT, gone.RefreshCT, gone.RefreshFP, gone.AltCT, gone.AccessExp, gone.IsDefault = nil, nil, nil, nil, 0, false
 		if err := tx.Grants().Swap(gone, before.Gen); err != nil {
+			return err
+		}
+		if err := v.endAccessTo(tx, c, id); err != nil {
 			return err
 		}
 		return v.append(tx, Entry{Kind: "grant.revoked", Caller: c, Connection: before.Connection, Account: id})
@@ -173,9 +177,11 @@ func (v *Vault) revokeAtVendor(ctx context.Context, g GrantRow, t tokens) (bool,
 	if g.AccountKey == "" && conn.Provider().Revoke.Radius == "project" {
 		return false, nil // nobody knows whose grant would go: it may be one that is in use
 	}
-	shared, err := v.shared(ctx, g)
-	if err != nil || shared {
-		return false, err
+	if g.AccountKey != "" {
+		shared, err := v.shared(ctx, g)
+		if err != nil || shared {
+			return false, err
+		}
 	}
 	if err := conn.Revoke(ctx, provider.NewSecret(t.access.Token), provider.NewSecret(t.refresh)); err != nil {
 		v.log.Warn("the vendor did not confirm a revocation", "connection", g.Connection, "grant", g.ID, "error", err)
@@ -188,12 +194,8 @@ func (v *Vault) revokeAtVendor(ctx context.Context, g GrantRow, t tokens) (bool,
 // a revocation there would take theirs too (Google revokes per project and account).
 func (v *Vault) shared(ctx context.Context, g GrantRow) (found bool, err error) {
 	err = v.store.View(ctx, func(tx Tx) error {
-		rows, err := tx.Grants().List("")
-		for _, r := range rows {
-			if r.ID != g.ID && r.Connection == g.Connection && r.AccountKey == g.AccountKey && r.State == string(GrantActive) {
-				found = true
-			}
-		}
+		rows, err := tx.Grants().List(GrantFilter{Connection: g.Connection, AccountKey: g.AccountKey})
+		found = slices.ContainsFunc(rows, func(r GrantRow) bool { return r.ID != g.ID && r.State == string(GrantActive) })
 		return err
 	})
 	return found, err
@@ -209,7 +211,7 @@ func (v *Vault) ConfirmConnection(ctx context.Context, name string) (n int, err 
 	}
 	err = v.store.Update(ctx, func(tx Tx) error {
 		n = 0
-		rows, err := tx.Grants().List("")
+		rows, err := tx.Grants().List(GrantFilter{})
 		if err != nil {
 			return err
 		}
@@ -217,10 +219,14 @@ func (v *Vault) ConfirmConnection(ctx context.Context, name string) (n int, err 
 			if r.Connection != name || bound(r, conn) {
 				continue
 			}
-			if err := v.rebind(tx, r, conn.Destination()); err != nil {
+			switch err := v.rebind(tx, r, conn.Destination()); {
+			case damaged(err): // stays bound to where it was, and unused
+				v.log.Error("a grant does not open", "grant", r.ID)
+			case err != nil:
 				return err
+			default:
+				n++
 			}
-			n++
 		}
 		return v.append(tx, Entry{Kind: "connection.confirmed", Connection: name})
 	})
@@ -228,9 +234,9 @@ func (v *Vault) ConfirmConnection(ctx context.Context, name string) (n int, err 
 }
 
 func (v *Vault) rebind(tx Tx, r GrantRow, destination []byte) error {
-	a := v.withProfile(tx, r)
-	if a.row.State == string(GrantQuarantined) && r.State != a.row.State {
-		return nil // does not open: stays as it is
+	var profile accountProfile
+	if err := v.openColumn(tx, r, colProfile, &profile); err != nil {
+		return err
 	}
 	t, err := v.openTokens(tx, r)
 	if err != nil {
@@ -241,7 +247,7 @@ func (v *Vault) rebind(tx Tx, r GrantRow, destination []byte) error {
 		return err
 	}
 	r.Destination, r.Updated = destination, v.now()
-	if err := errors.Join(v.sealTokens(dek, &r, t), v.sealProfile(dek, &r, a.profile)); err != nil {
+	if err := errors.Join(v.sealTokens(dek, &r, t), v.sealProfile(dek, &r, profile)); err != nil {
 		return err
 	}
 	return tx.Grants().Swap(r, r.Gen)

@@ -1,11 +1,13 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 )
@@ -25,6 +27,8 @@ type Entry struct {
 	Tool       string
 	Result     string // "ok" or "refused"
 	Reason     string // our codes only
+
+	user string // whose row it is about, where nobody called
 }
 
 // entryBody is the canonical form that the chain is over, beside seq, time, user and kind.
@@ -41,7 +45,7 @@ type entryBody struct {
 }
 
 // Audit writes an entry in a transaction of its own: for what changes no row (a mismatch, a rejected token).
-func (v *Vault) Audit(ctx context.Context, e Entry) error { return v.journal.commit(ctx, v, e) }
+func (v *Vault) Audit(ctx context.Context, e Entry) error { return v.journal.commit(ctx, v, e, nil) }
 
 // append writes entries as part of tx, so that a change and its entry exist together or not at all.
 func (v *Vault) append(tx Tx, entries ...Entry) error {
@@ -74,7 +78,7 @@ func (v *Vault) link(seq int64, prev []byte, e Entry) (AuditRow, error) {
 	if err != nil {
 		return AuditRow{}, fmt.Errorf("encoding audit entry: %w", err)
 	}
-	row := AuditRow{Stream: Stream, Seq: seq, Time: v.now(), Kind: e.Kind, Body: body}
+	row := AuditRow{Stream: Stream, Seq: seq, Time: v.now(), User: e.user, Kind: e.Kind, Body: body}
 	if !e.Caller.IsZero() {
 		row.User = v.Pseudonym(e.Caller)
 	}
@@ -130,9 +134,17 @@ type journal struct {
 
 // group is a batch of entries that one transaction writes.
 type group struct {
-	entries []Entry
+	members []*member
 	done    chan struct{}
 	err     error
+}
+
+// member is one entry of a group. before runs in the entry's own transaction;
+// where it answers errMoved there is no entry, and the rest of the group goes on.
+type member struct {
+	entry  Entry
+	before func(Tx) error
+	err    error
 }
 
 func newJournal() journal {
@@ -140,7 +152,8 @@ func newJournal() journal {
 }
 
 // commit answers when the entry is synced. A caller that goes away does not take the entry back.
-func (j *journal) commit(ctx context.Context, v *Vault, e Entry) error {
+func (j *journal) commit(ctx context.Context, v *Vault, e Entry, before func(Tx) error) error {
+	m := &member{entry: e, before: before}
 	j.mu.Lock()
 	g := j.next
 	leader := g == nil
@@ -148,14 +161,14 @@ func (j *journal) commit(ctx context.Context, v *Vault, e Entry) error {
 		g = &group{done: make(chan struct{})}
 		j.next = g
 	}
-	g.entries = append(g.entries, e)
+	g.members = append(g.members, m)
 	j.mu.Unlock()
 	if leader {
 		go j.lead(context.WithoutCancel(ctx), v, g)
 	}
 	select {
 	case <-g.done:
-		return g.err
+		return cmp.Or(g.err, m.err)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -166,7 +179,26 @@ func (j *journal) lead(ctx context.Context, v *Vault, g *group) {
 	j.mu.Lock()
 	j.next = nil
 	j.mu.Unlock()
-	g.err = v.store.Update(ctx, func(tx Tx) error { return v.append(tx, g.entries...) })
+	g.err = v.store.Update(ctx, func(tx Tx) error { return g.write(tx, v) })
 	<-j.turn
 	close(g.done)
+}
+
+func (g *group) write(tx Tx, v *Vault) error {
+	entries := make([]Entry, 0, len(g.members))
+	for _, m := range g.members {
+		if m.err = nil; m.before != nil {
+			m.err = m.before(tx)
+		}
+		switch {
+		case m.err == nil:
+			entries = append(entries, m.entry)
+		case !errors.Is(m.err, errMoved):
+			return m.err
+		}
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	return v.append(tx, entries...)
 }

@@ -43,8 +43,11 @@ func (v *Vault) accept(ctx context.Context, fl flow, p Person, g *provider.Grant
 		return v.complete(tx, &t, a.row, fl.Option, fl.Once)
 	})
 	v.bell.ring()
-	if err != nil {
-		return Ticket{}, Account{}, v.giveBack(ctx, r, &FlowError{Failure: FlowUnreachable, Err: err})
+	switch {
+	case errors.Is(err, ErrGone): // declined or done meanwhile
+		return Ticket{}, Account{}, v.giveBack(ctx, r, &FlowError{Failure: FlowState, Err: err})
+	case err != nil:
+		return Ticket{}, Account{}, v.giveBack(ctx, r, &FlowError{Failure: FlowVault, Err: err})
 	}
 	return t, v.view(a), nil
 }
@@ -56,7 +59,7 @@ func (v *Vault) checkReceived(ctx context.Context, r received) *FlowError {
 	}
 	had, pinned, err := v.holder(ctx, r)
 	if err != nil {
-		return &FlowError{Failure: FlowUnreachable, Err: err}
+		return &FlowError{Failure: FlowVault, Err: err}
 	}
 	if pinned != "" && pinned != v.accountKey(r.fl.Connection, r.who.ID) {
 		return &FlowError{Failure: FlowAccount, Got: identityLabel(r.who), Want: had.profile.label()}
@@ -114,8 +117,10 @@ func (v *Vault) storeReceived(tx Tx, r received, t Ticket) (account, error) {
 			return a, err
 		}
 	} else if bound(old, r.conn) {
-		if had, err = v.openTokens(tx, old); err != nil {
+		if had, err = v.openTokens(tx, old); damaged(err) {
 			had = tokens{} // does not open: replaced by what works
+		} else if err != nil {
+			return a, err
 		}
 	}
 	next := v.refreshed(a.row, had, r.grant)
@@ -140,7 +145,7 @@ func (v *Vault) storeReceived(tx Tx, r received, t Ticket) (account, error) {
 }
 
 func find(tx Tx, user, connection, key string) (GrantRow, bool, error) {
-	rows, err := tx.Grants().List(user)
+	rows, err := tx.Grants().List(GrantFilter{User: user})
 	for _, r := range rows {
 		if r.Connection == connection && r.AccountKey == key {
 			return r, true, err

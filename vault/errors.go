@@ -122,6 +122,7 @@ const (
 	FlowAccount     FlowFailure = "account"       // another account than the pinned one
 	FlowEmail       FlowFailure = "email"         // verified e-mail differs from the person's
 	FlowIdentity    FlowFailure = "identity"      // the vendor did not say whose account it is
+	FlowVault       FlowFailure = "vault"         // our own store could not be read or written
 )
 
 // FlowError says why a vendor's answer did not become a grant. Nothing was stored.

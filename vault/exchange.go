@@ -32,23 +32,63 @@ type Token struct {
 // touchEvery is how often "last used" of a grant and an access is written.
 const touchEvery = time.Minute
 
+// exchangeTries bounds how often a row that moves under an exchange is read again.
+const exchangeTries = 16
+
+// errMoved says that a row is not any more what was picked.
+var errMoved = errors.New("picked row has moved")
+
 // Exchange answers a token for the need of a call, or a *ConsentError that says
 // what is lacking. There is no other way for a token to leave the vault. Its
 // audit entry is committed before it returns.
 func (v *Vault) Exchange(ctx context.Context, r Request) (*Token, error) {
-	p, err := v.pick(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	if !v.usable(p, r.Stale) {
-		if p, err = v.renew(ctx, r, p); err != nil {
+	for range exchangeTries {
+		p, err := v.pick(ctx, r)
+		if err != nil {
 			return nil, err
 		}
+		r.Account = p.row.ID
+		if p.row.AuditGap {
+			if err := v.closeGap(ctx, p.row.ID); err != nil {
+				return nil, degraded(err)
+			}
+			continue
+		}
+		stale := r.Stale
+		if stale != nil && stale.Grant != p.row.ID {
+			stale = nil // refused for another account: says nothing about this one
+		}
+		if !v.usable(p, stale) {
+			switch err := v.refresh(ctx, p, stale); {
+			case err == nil:
+				continue
+			case stale != nil || !temporary(err) || !v.alive(p.row):
+				return nil, err
+			} // else the token at hand has some life left
+		}
+		t, err := v.release(ctx, r, p)
+		if !errors.Is(err, errMoved) {
+			return t, err
+		}
 	}
-	return v.release(ctx, r, p)
+	return nil, degraded(errMoved)
 }
 
-// Check says what Exchange would lack, without refreshing, releasing or writing
+// degraded is a failure of the vault itself. A caller's own cancellation stays visible in it.
+func degraded(err error) error {
+	if e := (*ConsentError)(nil); err == nil || errors.As(err, &e) {
+		return err
+	}
+	return &ConsentError{Reason: VaultDegraded, Err: err}
+}
+
+// temporary says whether a refresh failed without proving anything about the grant.
+func temporary(err error) bool {
+	var e *ConsentError
+	return errors.As(err, &e) && (e.Reason == ProviderUnreachable || e.Reason == VaultDegraded)
+}
+
+// Check says what Exchange would lack, without refreshing or releasing
 // anything: nil, or the *ConsentError.
 func (v *Vault) Check(ctx context.Context, r Request) error {
 	_, err := v.pick(ctx, r)
@@ -56,52 +96,41 @@ func (v *Vault) Check(ctx context.Context, r Request) error {
 }
 
 // usable says whether the token at hand can go out: it is not the one that the
-// API refused, and it lives beyond a margin of 60 s, or of a tenth of its life where that is less.
+// API refused, and it lives beyond a margin of 60 s, or of a tenth of its life
+// where that is less. One that was refreshed just now goes out whatever the vendor said
+// of its life: else a vendor who says "one second" would be asked every second (G10).
 func (v *Vault) usable(p picked, stale *provider.Bearer) bool {
 	row := p.row
-	if p.tokens.access.Token == "" || stale != nil && stale.Grant == row.ID && row.Gen <= stale.Generation {
+	if p.tokens.access.Token == "" || stale != nil && row.Gen <= stale.Generation {
 		return false
 	}
-	if row.AccessExp == 0 {
+	now := v.now()
+	justNow := row.LeaseOwner == "" && row.FailCount == 0 && row.AttemptAt <= now && now < row.AttemptAt+spacing.Milliseconds()
+	if row.AccessExp == 0 || justNow {
 		return true
 	}
 	margin := min(time.Minute.Milliseconds(), (row.AccessExp-row.Refreshed)/10)
-	return v.now() < row.AccessExp-max(margin, 0)
-}
-
-// renew refreshes the picked grant and picks again.
-func (v *Vault) renew(ctx context.Context, r Request, p picked) (picked, error) {
-	if err := v.refresh(ctx, p, r.Stale); err != nil {
-		if e := (*ConsentError)(nil); errors.As(err, &e) && e.Reason == ProviderUnreachable && r.Stale == nil && v.alive(p.row) {
-			return p, nil // the token at hand has some life left
-		}
-		return p, err
-	}
-	r.Account = p.row.ID
-	return v.pick(ctx, r)
+	return now < row.AccessExp-max(margin, 0)
 }
 
 func (v *Vault) alive(g GrantRow) bool {
 	return g.AccessCT != nil && (g.AccessExp == 0 || v.now() < g.AccessExp)
 }
 
-// release commits the entry, notes the use, and hands the token out.
+// release commits the entry, and then hands the token out. The entry's own
+// transaction looks at grant and access once more: errMoved when either has
+// changed since they were picked.
 func (v *Vault) release(ctx context.Context, r Request, p picked) (*Token, error) {
 	entry := Entry{
 		Kind: "token.released", Caller: r.Caller, Agent: r.Agent, Connection: p.row.Connection,
-		Account: p.row.ID, Scopes: p.need.Ask(), Tool: r.Tool,
+		Account: p.row.ID, Scopes: p.ask(), Tool: r.Tool,
 	}
-	var err error
-	if p.access.Once == onceOpen || v.now()-p.access.Used > touchEvery.Milliseconds() {
-		err = v.releaseTouching(ctx, r, p, entry)
-	} else {
-		err = v.journal.commit(ctx, v, entry)
-	}
-	if errors.Is(err, ErrConflict) {
-		return nil, v.lacks(AgentNotAllowed, p, nil)
+	err := v.journal.commit(ctx, v, entry, func(tx Tx) error { return v.still(tx, r, p) })
+	if errors.Is(err, errMoved) {
+		return nil, err
 	}
 	if err != nil {
-		return nil, &ConsentError{Reason: VaultDegraded, Err: fmt.Errorf("writing the audit entry: %w", err)}
+		return nil, degraded(fmt.Errorf("writing the audit entry: %w", err))
 	}
 	return &Token{
 		Bearer: provider.Bearer{
@@ -112,24 +141,47 @@ func (v *Vault) release(ctx context.Context, r Request, p picked) (*Token, error
 	}, nil
 }
 
-// releaseTouching writes "last used", and spends access for one call, in the entry's own transaction.
-func (v *Vault) releaseTouching(ctx context.Context, r Request, p picked, entry Entry) error {
-	return v.store.Update(ctx, func(tx Tx) error {
-		once := p.access.Once
-		if once == onceOpen {
-			once = r.Call
-		}
-		if err := tx.Access().Touch(p.access.ID, p.access.Once, once, v.now()); err != nil {
-			return err
-		}
-		g, err := tx.Grants().Get(p.row.ID)
-		if err != nil {
-			return err
-		}
-		g.Used = v.now()
-		if err := tx.Grants().Swap(g, g.Gen); err != nil {
-			return err
-		}
-		return v.append(tx, entry)
-	})
+// still proves that what was picked holds yet, so that no token overtakes a
+// revocation; it writes "last used", and spends access for one call.
+func (v *Vault) still(tx Tx, r Request, p picked) error {
+	g, err := tx.Grants().Get(p.row.ID)
+	if err != nil {
+		return movedIf(ErrNotFound, err)
+	}
+	a, err := tx.Access().Get(p.row.User, p.access.Agent, p.row.ID)
+	if err != nil {
+		return movedIf(ErrNotFound, err)
+	}
+	same := g.Gen == p.row.Gen && g.State == string(GrantActive) && !g.AuditGap && bound(g, p.conn) &&
+		a.ID == p.access.ID && a.Scopes == p.access.Scopes && a.Expires == p.access.Expires
+	if !same || !v.open(a, r.Call) {
+		return errMoved
+	}
+	if a.Once != onceOpen && v.now()-a.Used <= touchEvery.Milliseconds() {
+		return nil
+	}
+	once, err := v.spent(a, r.Call)
+	if err != nil {
+		return err
+	}
+	if err := tx.Access().Touch(a.ID, a.Once, once, v.now()); err != nil {
+		return movedIf(ErrConflict, err)
+	}
+	g.Used = v.now()
+	return tx.Grants().Swap(g, g.Gen)
+}
+
+func movedIf(target, err error) error {
+	if errors.Is(err, target) {
+		return errMoved
+	}
+	return err
+}
+
+// unless is err, and nil where it is none.
+func unless(none, err error) error {
+	if errors.Is(err, none) {
+		return nil
+	}
+	return err
 }

@@ -104,11 +104,7 @@ func TestChoosingAnAccount(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	first := b.connect(alice, agent)
-	b.vendor.set(func(v *vendor) { v.account, v.email = "acc-2", "" })
-	need := &vault.ConsentError{Reason: vault.NotConnected, Options: []vault.Option{{Connection: "files", Scopes: []string{"files.read"}, VendorNeeded: true}}}
-	if _, _, err := b.Finish(t.Context(), b.allow(b.ticket(alice, agent, need), alice)); err != nil {
-		t.Fatal(err)
-	}
+	b.second("")
 	e := b.lack(request(alice, agent))
 	if e.Reason != vault.AccountAmbiguous || !slices.Equal(e.Labels, []string{"alice@example.com", "ACC-2"}) || e.Reason.Mendable() {
 		t.Errorf("lack = %+v", e)

@@ -169,7 +169,10 @@ func (v *Vault) pinned(ctx context.Context, fl flow, r *provider.AuthRequest) {
 		if err != nil {
 			return err
 		}
-		a := v.withProfile(tx, g)
+		a, err := v.withProfile(tx, g)
+		if err != nil {
+			return err
+		}
 		r.LoginHint = a.profile.Email
 		r.Reconnect = GrantState(g.State) != GrantActive || g.RefreshCT == nil
 		return nil
@@ -211,6 +214,10 @@ func (v *Vault) peekFlow(tx Tx, connection, state string) (fl flow, err error) {
 // same person, the issuer; then the flow is consumed, once. The errors are
 // *FlowError: nothing was stored then, and a token that was received is revoked.
 func (v *Vault) Finish(ctx context.Context, c Callback) (Ticket, Account, error) {
+	if !v.work.enter() {
+		return Ticket{}, Account{}, &FlowError{Failure: FlowUnreachable, Connection: c.Connection, Err: errClosed}
+	}
+	defer v.work.leave()
 	ctx = context.WithoutCancel(ctx) // a browser that goes away must not lose the code
 	fl, err := v.checkCallback(ctx, c)
 	if err != nil {

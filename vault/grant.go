@@ -2,8 +2,10 @@ package vault
 
 import (
 	"bytes"
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 
 	"github.com/grantry/grantry/vault/provider"
@@ -162,34 +164,81 @@ func (v *Vault) accountKey(connection, accountID string) string {
 // agentKey is the keyed hash of an agent.
 func (v *Vault) agentKey(a Agent) string { return v.index("agent", a.Issuer, a.ID) }
 
-// account is a row with what of it was opened.
+// account is a row with what of it was opened. A broken one is quarantined in
+// effect, and not yet in the store.
 type account struct {
 	row     GrantRow
 	profile accountProfile
+	broken  bool
+}
+
+// errBroken says that a grant does not open.
+var errBroken = errors.New("grant does not open")
+
+// damaged says that a sealed value was moved or changed. Any other error, of the
+// store or of a key that is not at hand, proves nothing about the value.
+func damaged(err error) bool { return errors.Is(err, seal.ErrOpen) || errors.Is(err, ErrNotFound) }
+
+func unlessDamaged(err error) error {
+	if damaged(err) {
+		return nil
+	}
+	return err
 }
 
 // accounts are a user's rows with their profiles; none for a user that the vault has never seen.
 func (v *Vault) accounts(tx Tx, user string) ([]account, error) {
-	rows, err := tx.Grants().List(user)
+	rows, err := tx.Grants().List(GrantFilter{User: user})
 	if err != nil {
 		return nil, fmt.Errorf("listing accounts: %w", err)
 	}
-	out := make([]account, 0, len(rows))
-	for _, r := range rows {
-		out = append(out, v.withProfile(tx, r))
+	out := make([]account, len(rows))
+	for i, r := range rows {
+		if out[i], err = v.withProfile(tx, r); err != nil {
+			return nil, fmt.Errorf("listing accounts: %w", err)
+		}
 	}
 	return out, nil
 }
 
 // withProfile opens the profile. A row whose profile does not open was moved or
 // changed: it is shown as quarantined and never used (R71).
-func (v *Vault) withProfile(tx Tx, r GrantRow) account {
+func (v *Vault) withProfile(tx Tx, r GrantRow) (account, error) {
 	a := account{row: r}
-	if err := v.openColumn(tx, r, colProfile, &a.profile); err != nil {
-		v.log.Error("a grant does not open", "grant", r.ID, "error", err)
-		a.row.State = string(GrantQuarantined)
+	err := v.openColumn(tx, r, colProfile, &a.profile)
+	if damaged(err) {
+		a.broken = r.State == string(GrantActive)
+		a.row.State, err = string(GrantQuarantined), nil
 	}
-	return a
+	return a, err
+}
+
+// quarantine takes a grant that does not open out of use for good, with its audit entry.
+func (v *Vault) quarantine(ctx context.Context, id string) {
+	done := false
+	err := v.store.Update(ctx, func(tx Tx) error {
+		done = false
+		g, err := tx.Grants().Get(id)
+		if err != nil || g.State != string(GrantActive) {
+			return err
+		}
+		a, err := v.withProfile(tx, g)
+		if err == nil && !a.broken {
+			_, err = v.openTokens(tx, g)
+			a.broken = damaged(err)
+		}
+		if !a.broken {
+			return err
+		}
+		g.State, g.Updated, done = string(GrantQuarantined), v.now(), true
+		if err := tx.Grants().Swap(g, g.Gen); err != nil {
+			return err
+		}
+		return v.append(tx, Entry{Kind: "grant.quarantined", user: g.User, Connection: g.Connection, Account: id, Result: "refused", Reason: "does_not_open"})
+	})
+	if done || err != nil {
+		v.log.Error("a grant does not open: it was moved or changed in the database", "grant", id, "error", err)
+	}
 }
 
 // bound says whether the config still sends this grant's tokens where they were granted for.

@@ -107,8 +107,8 @@ func (v *Vault) dataKeyByID(tx Tx, user string, id []byte) (*seal.DEK, error) {
 	if len(id) != len(seal.DEKID{}) {
 		return nil, fmt.Errorf("opening data key: %w", seal.ErrOpen)
 	}
-	if dek, ok := v.deks.Load(seal.DEKID(id)); ok {
-		return dek.(cachedDEK).of(user)
+	if dek, ok := v.deks.get(seal.DEKID(id), user); ok {
+		return dek, nil
 	}
 	row, err := tx.Users().DataKey(id)
 	if err != nil {
@@ -118,21 +118,8 @@ func (v *Vault) dataKeyByID(tx Tx, user string, id []byte) (*seal.DEK, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.deks.Store(seal.DEKID(id), cachedDEK{user: user, dek: dek})
+	v.deks.put(user, dek)
 	return dek, nil
-}
-
-// cachedDEK remembers whose data key it is: the cache must not open for another user what the wrapped form would not.
-type cachedDEK struct {
-	user string
-	dek  *seal.DEK
-}
-
-func (c cachedDEK) of(user string) (*seal.DEK, error) {
-	if c.user != user {
-		return nil, fmt.Errorf("opening data key: %w", seal.ErrOpen)
-	}
-	return c.dek, nil
 }
 
 // userProfile is the sealed form of a Person's identity.

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,18 @@ type picked struct {
 	tokens tokens
 }
 
+// ask is what serves the need: of each group the first scope that the grant has, else the first.
+func (p picked) ask() []string {
+	granted, vendor := provider.ParseScopes(p.row.Scopes), p.conn.Provider()
+	out := p.need.Ask()
+	for i, group := range slices.DeleteFunc(slices.Clone(p.need.Groups), func(g []string) bool { return len(g) == 0 }) {
+		if j := slices.IndexFunc(group, func(s string) bool { return vendor.Covers(granted, s) }); j > 0 {
+			out[i] = group[j]
+		}
+	}
+	return out
+}
+
 // way is one connection that could serve one of the needs.
 type way struct {
 	conn *provider.Connection
@@ -27,31 +40,46 @@ type way struct {
 }
 
 // pick finds the account and proves, in the order of the package comment, that
-// this agent may use it for this need. Its errors are *ConsentError.
+// this agent may use it for this need. Its errors are *ConsentError. An account
+// that does not open is quarantined on the way (R71).
 func (v *Vault) pick(ctx context.Context, r Request) (p picked, err error) {
 	ways := v.ways(r.Needs)
 	if len(ways) == 0 {
 		return p, &ConsentError{Reason: ConnMisconfigured}
 	}
+	var broken []string
 	err = v.store.View(ctx, func(tx Tx) error {
-		p = picked{}
-		a, w, err := v.choose(tx, r, ways)
+		all, err := v.accounts(tx, v.Pseudonym(r.Caller))
+		if err != nil {
+			return err
+		}
+		broken = nil
+		for _, a := range all {
+			if a.broken {
+				broken = append(broken, a.row.ID)
+			}
+		}
+		a, w, err := choose(r, ways, all)
 		if err != nil {
 			return err
 		}
 		p = picked{row: a.row, label: a.profile.label(), need: w.need, conn: w.conn}
-		return v.prove(tx, r, &p)
+		err = v.prove(tx, r, &p)
+		if errors.Is(err, errBroken) {
+			broken = append(broken, a.row.ID)
+		}
+		return err
 	})
-	if e := (*ConsentError)(nil); err != nil && !errors.As(err, &e) {
-		err = &ConsentError{Reason: VaultDegraded, Err: err}
+	for _, id := range broken {
+		v.quarantine(ctx, id)
 	}
-	return p, err
+	return p, degraded(err)
 }
 
 // ways are the connections that could serve, in the order of needs, then by name.
 func (v *Vault) ways(needs []provider.Need) (out []way) {
 	for _, n := range needs {
-		for _, name := range v.Connections() {
+		for _, name := range v.names {
 			c := v.conns[name]
 			if n.Connection == name || n.Connection == "" && n.Provider == c.Provider().Name {
 				out = append(out, way{conn: c, need: n})
@@ -69,13 +97,10 @@ func wayOf(ways []way, connection string) (way, bool) {
 	return ways[i], true
 }
 
-// choose picks the account: the named one, else the only one, else the default
-// one. Several and none marked is an error with their labels, never a guess.
-func (v *Vault) choose(tx Tx, r Request, ways []way) (account, way, error) {
-	all, err := v.accounts(tx, v.Pseudonym(r.Caller))
-	if err != nil {
-		return account{}, way{}, err
-	}
+// choose picks the account: the named one, else the default one, else the only
+// one. Several and none marked is an error with their labels, never a guess: a
+// default account that is over is to be mended, and not another's turn.
+func choose(r Request, ways []way, all []account) (account, way, error) {
 	all = slices.DeleteFunc(all, func(a account) bool { _, ok := wayOf(ways, a.row.Connection); return !ok })
 	if r.Account != "" {
 		return named(all, ways, r.Account)
@@ -84,7 +109,7 @@ func (v *Vault) choose(tx Tx, r Request, ways []way) (account, way, error) {
 	if live := active(all); len(live) > 0 {
 		candidates = live
 	}
-	if marked := slices.DeleteFunc(slices.Clone(candidates), func(a account) bool { return !a.row.IsDefault }); len(marked) == 1 {
+	if marked := slices.DeleteFunc(slices.Clone(all), func(a account) bool { return !a.row.IsDefault }); len(marked) == 1 {
 		candidates = marked
 	}
 	switch {
@@ -93,7 +118,7 @@ func (v *Vault) choose(tx Tx, r Request, ways []way) (account, way, error) {
 	case len(candidates) > 1 && candidates[0].row.State == string(GrantActive):
 		return account{}, way{}, &ConsentError{Reason: AccountAmbiguous, Labels: labels(candidates)}
 	case len(candidates) > 1: // all of them are over: the one used last stands for them
-		slices.SortStableFunc(candidates, func(a, b account) int { return int(b.row.Updated - a.row.Updated) })
+		slices.SortStableFunc(candidates, func(a, b account) int { return cmp.Compare(b.row.Updated, a.row.Updated) })
 	}
 	w, _ := wayOf(ways, candidates[0].row.Connection)
 	return candidates[0], w, nil
@@ -105,8 +130,13 @@ func active(all []account) []account {
 
 func named(all []account, ways []way, ref string) (account, way, error) {
 	var found []account
-	for _, a := range all {
-		if a.row.ID == ref || strings.EqualFold(a.profile.label(), ref) {
+	shown := labels(all)
+	for i, a := range all {
+		if a.row.ID == ref { // nothing else is named by an id, whatever a vendor lets people call themselves
+			found = []account{a}
+			break
+		}
+		if strings.EqualFold(a.profile.label(), ref) || shown[i] == ref {
 			found = append(found, a)
 		}
 	}
@@ -160,17 +190,23 @@ func (v *Vault) prove(tx Tx, r Request, p *picked) error {
 	}
 	var err error
 	p.access, err = tx.Access().Get(p.row.User, v.agentKey(r.Agent), p.row.ID)
-	if errors.Is(err, ErrNotFound) || err == nil && !v.allowed(p.access, p.conn.Provider(), p.need, r.Call) {
+	allowed := false
+	if err == nil {
+		allowed, err = v.allowed(tx, p.access, p.conn.Provider(), r, p.need)
+	}
+	if errors.Is(err, ErrNotFound) || err == nil && !allowed {
 		return v.lacks(AgentNotAllowed, *p, nil)
 	}
 	if err != nil {
 		return err
 	}
-	if p.tokens, err = v.openTokens(tx, p.row); err != nil {
-		v.log.Error("a grant does not open", "grant", p.row.ID, "error", err)
-		return v.lacks(AccountChanged, *p, nil)
+	p.tokens, err = v.openTokens(tx, p.row)
+	if damaged(err) {
+		e := v.lacks(AccountChanged, *p, nil)
+		e.Err = errBroken
+		return e
 	}
-	return nil
+	return err
 }
 
 func stateReason(s GrantState) Reason {
@@ -191,11 +227,11 @@ func stateReason(s GrantState) Reason {
 // lacks is the ConsentError about a picked account.
 func (v *Vault) lacks(reason Reason, p picked, missing []string) *ConsentError {
 	o := Option{
-		Connection: p.row.Connection, Grant: p.row.ID, Missing: missing, Scopes: p.need.Ask(),
+		Connection: p.row.Connection, Grant: p.row.ID, Missing: missing, Scopes: p.ask(),
 		VendorNeeded: reason != AgentNotAllowed,
 	}
 	if o.VendorNeeded && missing == nil {
-		o.Missing = p.need.Ask()
+		o.Missing = o.Scopes
 	}
 	return &ConsentError{Reason: reason, Account: p.label, Options: []Option{o}}
 }

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"time"
@@ -129,5 +130,8 @@ func (v *Vault) ownerDEK(tx Tx, user string) (*seal.DEK, error) {
 }
 
 func (v *Vault) recordPlace(r Record) seal.Place {
-	return seal.Place{Tenant: v.id, Subject: r.Owner, Table: "records", Column: r.Kind, Row: hex.EncodeToString(r.Hash), Generation: uint64(r.Version)}
+	return seal.Place{
+		Tenant: v.id, Subject: r.Owner, Table: "records", Column: r.Kind, Row: hex.EncodeToString(r.Hash),
+		Generation: uint64(r.Version), Destination: binary.BigEndian.AppendUint64(nil, uint64(r.Expires)),
+	}
 }

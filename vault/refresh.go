@@ -1,10 +1,11 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"time"
 
@@ -14,10 +15,10 @@ import (
 )
 
 const (
-	leaseFor     = 30 * time.Second // longer than the token endpoint's 25 s
-	spacing      = 30 * time.Second // between tries after a failure
-	refreshLimit = 40 * time.Second // of one refresh with its commits
-	altKept      = 24 * time.Hour
+	leaseFor   = 30 * time.Second // longer than the token endpoint's 25 s
+	spacing    = 30 * time.Second // between tries after a failure
+	claimLimit = 40 * time.Second // for another's refresh to end
+	altKept    = 24 * time.Hour
 )
 
 // forcedLimits bound refreshes that an API's 401 forces: 10 a minute per grant.
@@ -30,17 +31,22 @@ func (f *forcedLimits) allow(grant string, now time.Time) bool {
 
 // refresh spends the refresh token of a grant, once among all goroutines and
 // processes, on a context of its own: a caller that goes away takes nothing with
-// it. When it answers nil the row holds a newer generation than the caller saw.
+// it. When it answers nil the row has moved on, and picking it again says where to.
+// Its errors are *ConsentError, and the caller's own cancellation.
 func (v *Vault) refresh(ctx context.Context, p picked, stale *provider.Bearer) error {
-	v.inFlight.Add(1)
-	done := v.refreshes.DoChan(p.row.ID, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshLimit)
-		defer cancel()
-		return nil, v.refreshOnce(ctx, p, stale)
+	flight := p.row.ID
+	if stale != nil { // what is enough for a refresh by the clock may not be for a forced one
+		flight += "/" + strconv.FormatInt(stale.Generation, 10)
+	}
+	if !v.work.enter() {
+		return degraded(errClosed)
+	}
+	done := v.refreshes.DoChan(flight, func() (any, error) {
+		return nil, degraded(v.refreshOnce(context.WithoutCancel(ctx), p, stale))
 	})
 	answered := make(chan error, 1)
 	go func() {
-		defer v.inFlight.Done()
+		defer v.work.leave()
 		r := <-done
 		answered <- r.Err
 	}()
@@ -58,25 +64,37 @@ type attempt struct {
 	lease Lease
 }
 
+// errTaken says that another process took a lease over before its owner was done.
+var errTaken = errors.New("lease was taken over")
+
 func (v *Vault) refreshOnce(ctx context.Context, p picked, stale *provider.Bearer) error {
-	if err := v.store.Check(ctx); err != nil {
-		return &ConsentError{Reason: VaultDegraded, Err: err}
+	for {
+		if v.unsaved.has(p.row.ID) {
+			return errUnsaved
+		}
+		if err := v.store.Check(ctx); err != nil {
+			return err
+		}
+		a, err := v.claim(ctx, p, stale)
+		if err != nil || a == nil {
+			return err
+		}
+		grant, err := a.p.conn.Refresh(ctx, provider.NewSecret(a.p.tokens.refresh), provider.ParseScopes(a.p.row.Scopes))
+		if err == nil {
+			return v.keep(ctx, a, grant)
+		}
+		if err = v.refused(ctx, a, err); !errors.Is(err, errTaken) {
+			return err
+		}
 	}
-	a, err := v.claim(ctx, p, stale)
-	if err != nil || a == nil {
-		return err
-	}
-	grant, err := a.p.conn.Refresh(ctx, provider.NewSecret(a.p.tokens.refresh), provider.ParseScopes(a.p.row.Scopes))
-	if err != nil {
-		return v.refused(ctx, a, err)
-	}
-	return v.keep(ctx, a, grant)
 }
 
 // claim writes the durable intent: lease and phase "sent", by compare-and-swap
 // on generation and lease. nil without an error means that the row has moved
 // on meanwhile and needs no refresh.
 func (v *Vault) claim(ctx context.Context, p picked, stale *provider.Bearer) (*attempt, error) {
+	ctx, cancel := context.WithTimeout(ctx, claimLimit)
+	defer cancel()
 	for {
 		a, wait, err := v.tryClaim(ctx, p, stale)
 		if err != nil || !wait {
@@ -97,12 +115,12 @@ func (v *Vault) tryClaim(ctx context.Context, p picked, stale *provider.Bearer) 
 		if err != nil {
 			return err
 		}
-		if row.State != string(GrantActive) {
+		if row.State != string(GrantActive) || !bound(row, p.conn) {
 			return nil // the next pick says why
 		}
 		now := picked{row: row, need: p.need, conn: p.conn, label: p.label}
 		if now.tokens, err = v.openTokens(tx, row); err != nil {
-			return err
+			return unlessDamaged(err) // the next pick quarantines it
 		}
 		if v.usable(now, stale) {
 			return nil
@@ -129,14 +147,18 @@ func (v *Vault) tryClaim(ctx context.Context, p picked, stale *provider.Bearer) 
 	return a, wait, err
 }
 
-// leased says whether another try may still be under way: its lease runs, and its owner is not known to be dead.
+// leased says whether another try may still be under way: its lease runs, and
+// its owner is not known to be dead. A lease from the future is one of before the
+// clock was set back; the longest wait for it is the lease's own time.
 func (v *Vault) leased(g GrantRow) bool {
-	return g.LeaseOwner != "" && v.now() < g.AttemptAt+leaseFor.Milliseconds() && !v.cfg.OwnerDead(g.LeaseOwner)
+	age := v.now() - g.AttemptAt
+	return g.LeaseOwner != "" && max(age, -age) < leaseFor.Milliseconds() && !v.cfg.OwnerDead(g.LeaseOwner)
 }
 
-// mayTry keeps tries apart: 30 s after a failure, and 10 forced ones a minute.
+// mayTry keeps tries apart: 30 s and more after a failure, and 10 forced ones a
+// minute. A failure from the future was before the clock was set back.
 func (v *Vault) mayTry(p picked, stale *provider.Bearer) error {
-	if wait := p.row.NextTry - v.now(); wait > 0 {
+	if wait := p.row.NextTry - v.now(); wait > 0 && p.row.AttemptAt <= v.now() {
 		return v.unreachable(p, time.Duration(wait)*time.Millisecond, nil)
 	}
 	if stale != nil && !v.forced.allow(p.row.ID, v.cfg.Now()) {
@@ -167,51 +189,7 @@ func (v *Vault) end(tx Tx, g GrantRow, state GrantState, code string) error {
 	if err := tx.Grants().Swap(g, g.Gen); err != nil {
 		return err
 	}
-	return v.append(tx, Entry{Kind: "grant.ended", Connection: g.Connection, Account: g.ID, Reason: code})
-}
-
-// keep stores what a refresh answered: first of all, before anything is
-// checked or used. The compare-and-swap is on the generation, so that a late
-// holder never clobbers a winner; a token that lost the race is kept as alternate.
-func (v *Vault) keep(ctx context.Context, a *attempt, g *provider.Grant) error {
-	var err error
-	for wait := 50 * time.Millisecond; ; wait *= 2 {
-		if err = v.store.Update(ctx, func(tx Tx) error { return v.store1(tx, a, g) }); err == nil {
-			v.bell.ring()
-			return nil
-		}
-		v.log.Error("a refreshed grant is not stored yet", "grant", a.p.row.ID, "error", err)
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return &ConsentError{Reason: VaultDegraded, Err: fmt.Errorf("storing refreshed grant: %w", err)}
-		}
-	}
-}
-
-func (v *Vault) store1(tx Tx, a *attempt, g *provider.Grant) error {
-	row, err := tx.Grants().Get(a.p.row.ID)
-	if err != nil {
-		return err
-	}
-	dek, err := v.userDEK(tx, row.User)
-	if err != nil {
-		return err
-	}
-	if row.Gen != a.p.row.Gen {
-		return v.keepAlternate(tx, row, g)
-	}
-	next := v.refreshed(row, a.p.tokens, g)
-	if err := v.sealTokens(dek, &next.row, next.tokens); err != nil {
-		return err
-	}
-	if err := tx.Grants().Swap(next.row, row.Gen); err != nil {
-		return err
-	}
-	if err := tx.Grants().Lease(row.ID, next.row.Gen, row.LeaseSeq, Lease{Seq: row.LeaseSeq}); err != nil {
-		return err
-	}
-	return v.append(tx, Entry{Kind: "grant.refreshed", Connection: row.Connection, Account: row.ID, Scopes: provider.ParseScopes(next.row.Scopes)})
+	return v.append(tx, Entry{Kind: "grant.ended", user: g.User, Connection: g.Connection, Account: g.ID, Reason: code})
 }
 
 // refreshed is the row's next generation. An answer without a refresh token keeps the old one.
@@ -232,10 +210,16 @@ func (v *Vault) refreshed(row GrantRow, had tokens, g *provider.Grant) picked {
 	return picked{row: row, tokens: t}
 }
 
-// keepAlternate stores a token that lost the race beside the winner's.
-func (v *Vault) keepAlternate(tx Tx, row GrantRow, g *provider.Grant) error {
+// keepAlternate stores a token that lost the race beside the winner's, where the winner is of the same destination.
+func (v *Vault) keepAlternate(tx Tx, a *attempt, row GrantRow, g *provider.Grant) error {
+	if g.Refresh.IsZero() || row.State != string(GrantActive) || !bytes.Equal(row.Destination, a.p.row.Destination) {
+		return nil
+	}
 	t, err := v.openTokens(tx, row)
-	if err != nil || g.Refresh.IsZero() || row.State == string(GrantRevoked) {
+	if damaged(err) || err == nil && t.refresh == g.Refresh.Reveal() {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	dek, err := v.userDEK(tx, row.User)
@@ -250,13 +234,13 @@ func (v *Vault) keepAlternate(tx Tx, row GrantRow, g *provider.Grant) error {
 }
 
 // refused sorts a failed refresh: invalid_grant, after reading the row again,
-// is a person's matter; invalid_client the operator's; all else is temporary.
+// ends the grant; invalid_client is the operator's matter; all else is temporary.
 func (v *Vault) refused(ctx context.Context, a *attempt, cause error) error {
 	var te *provider.TokenError
 	if !errors.As(cause, &te) {
 		te = &provider.TokenError{Connection: a.p.row.Connection, Class: provider.Ambiguous, Err: cause}
 	}
-	moved := false
+	moved, wait := false, time.Duration(0)
 	err := v.store.Update(ctx, func(tx Tx) error {
 		row, err := tx.Grants().Get(a.p.row.ID)
 		if err != nil {
@@ -265,22 +249,24 @@ func (v *Vault) refused(ctx context.Context, a *attempt, cause error) error {
 		if moved = row.Gen != a.p.row.Gen; moved {
 			return nil // the loser of a race uses the winner's token
 		}
-		return v.noteRefusal(tx, row, te)
+		if row.LeaseSeq != a.lease.Seq {
+			return errTaken // who took it knows more: this answer may be what they caused
+		}
+		wait, err = v.noteRefusal(tx, row, te)
+		return err
 	})
 	switch {
 	case err != nil:
-		return &ConsentError{Reason: VaultDegraded, Err: err}
-	case moved:
+		return err
+	case moved, te.Class == provider.Rejected:
 		return nil
-	case te.Class == provider.Rejected:
-		return v.lacks(stateReason(v.deathOf(a.p.row)), a.p, nil)
 	case operatorCode(te.Code):
 		v.log.Error("the vendor refuses the client registration", "connection", a.p.row.Connection, "code", te.Code)
 		e := v.lacks(ConnMisconfigured, a.p, nil)
 		e.Err = te
 		return e
 	}
-	return v.unreachable(a.p, max(spacing, te.RetryAfter), te)
+	return v.unreachable(a.p, wait, te)
 }
 
 // idleExpiry is how long an unused refresh token lives at the strictest of the vendors.
@@ -299,24 +285,34 @@ func operatorCode(code string) bool {
 	return code == "invalid_client" || code == "unauthorized_client" || code == "unsupported_grant_type"
 }
 
+// pause is how long a grant is left alone after its n-th failure in a row: 30 s,
+// from the fifth on a minute, doubling to 30.
+func pause(n int64) time.Duration {
+	if n < 5 {
+		return spacing
+	}
+	return min(time.Minute<<min(n-5, 5), 30*time.Minute)
+}
+
 // noteRefusal frees the lease and writes when to try again; the attempt's phase stays when nobody knows what the vendor did.
-func (v *Vault) noteRefusal(tx Tx, row GrantRow, te *provider.TokenError) error {
+func (v *Vault) noteRefusal(tx Tx, row GrantRow, te *provider.TokenError) (wait time.Duration, err error) {
 	code := te.Code
 	if code == "" {
 		code = string(te.Class)
 	}
+	wait = max(pause(row.FailCount+1), te.RetryAfter)
 	l := Lease{
 		Seq: row.LeaseSeq, AttemptAt: row.AttemptAt, FailCount: row.FailCount + 1, LastError: code,
-		NextTry: v.now() + max(spacing, te.RetryAfter).Milliseconds(),
+		NextTry: v.now() + wait.Milliseconds(),
 	}
 	if te.Class == provider.Ambiguous {
 		l.Phase = row.AttemptPhase
 	}
 	if err := tx.Grants().Lease(row.ID, row.Gen, row.LeaseSeq, l); err != nil {
-		return err
+		return wait, err
 	}
 	if te.Class == provider.Rejected {
-		return v.end(tx, row, v.deathOf(row), "invalid_grant")
+		return wait, v.end(tx, row, v.deathOf(row), "invalid_grant")
 	}
-	return v.append(tx, Entry{Kind: "grant.refresh_failed", Connection: row.Connection, Account: row.ID, Result: "refused", Reason: code})
+	return wait, v.append(tx, Entry{Kind: "grant.refresh_failed", user: row.User, Connection: row.Connection, Account: row.ID, Result: "refused", Reason: code})
 }

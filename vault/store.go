@@ -109,12 +109,19 @@ type GrantRow struct {
 	Created, Updated, Refreshed, Used int64
 }
 
+// GrantFilter names grants: a user's, or everybody's of one account at one
+// connection; the zero filter everybody's of all.
+type GrantFilter struct {
+	User                   string
+	Connection, AccountKey string
+}
+
 // GrantRows are the accounts.
 type GrantRows interface {
 	// Get answers a grant by its id, or ErrNotFound.
 	Get(id string) (GrantRow, error)
-	// List answers a user's grants ("" = everybody's), oldest first.
-	List(user string) ([]GrantRow, error)
+	// List answers the grants that f names, oldest first.
+	List(f GrantFilter) ([]GrantRow, error)
 	// Insert adds a grant; ErrConflict when the user has this account already.
 	Insert(g GrantRow) error
 	// Swap replaces the row of g.ID if its generation is still gen; ErrConflict when it moved. It never touches the lease columns.
@@ -143,9 +150,9 @@ type AccessRow struct {
 	Grant   string // GrantRow.ID
 	Scopes  string // up to these, space separated, sorted
 	Expires int64
-	// Once is "" for lasting access, "open" for one call not yet made, else the id of the call that used it.
+	// Once is "" for lasting access, "open" for one call not yet made, else the keyed hash of the call that used it.
 	Once    string
-	AgentCT []byte // sealed Agent
+	AgentCT []byte // sealed Agent, bound to Agent, Grant, Scopes, Expires and whether it is for one call
 	Created int64
 	Used    int64
 }

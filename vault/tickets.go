@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/grantry/grantry/vault/provider"
@@ -62,7 +64,7 @@ func (v *Vault) OpenTicket(ctx context.Context, r TicketRequest) (t Ticket, fres
 		if err := v.putTicket(tx, user, &t); err != nil {
 			return err
 		}
-		if err := v.putRecord(tx, recPointer, pointer, user, []byte(t.ID), Millis(t.Expires)); err != nil {
+		if err := v.putRecord(tx, recPointer, pointer, user, []byte(t.ID), Millis(t.Expires.Add(flowTTL))); err != nil {
 			return err
 		}
 		return v.append(tx, v.ticketEntry("ticket.opened", t))
@@ -88,7 +90,7 @@ func (v *Vault) newTicket(r TicketRequest) Ticket {
 func (v *Vault) pointer(user string, r TicketRequest) string {
 	parts := []string{user, v.agentKey(r.Agent)}
 	for _, o := range r.Need.Options {
-		parts = append(parts, o.Connection, o.Grant, provider.FormatScopes(o.Scopes), provider.FormatScopes(o.Missing))
+		parts = append(parts, o.Connection, o.Grant, provider.FormatScopes(o.Scopes), provider.FormatScopes(o.Missing), strconv.FormatBool(o.VendorNeeded))
 	}
 	return v.index("pointer", parts...)
 }
@@ -131,15 +133,22 @@ func (v *Vault) mayAsk(tx Tx, user string, r TicketRequest) error {
 		return err
 	}
 	open, hour := 0, 0
-	for _, rec := range recs {
+	for _, rec := range slices.Backward(recs) { // the newest first: those of last week do not count
 		t, err := v.decodeTicket(tx, rec)
-		if err != nil || v.agentKey(t.Agent) != v.agentKey(r.Agent) {
+		if err != nil {
+			continue
+		}
+		age := v.cfg.Now().Sub(t.Created)
+		if age > max(time.Hour, v.cfg.TicketTTL+flowTTL) {
+			break
+		}
+		if v.agentKey(t.Agent) != v.agentKey(r.Agent) {
 			continue
 		}
 		if !t.Over() {
 			open++
 		}
-		if v.cfg.Now().Sub(t.Created) < time.Hour {
+		if age < time.Hour {
 			hour++
 		}
 	}

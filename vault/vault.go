@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -47,16 +46,18 @@ type Vault struct {
 	cfg   Config
 	store Store
 	conns map[string]*provider.Connection
+	names []string // of conns, sorted
 	log   *slog.Logger
 	id    string
 	tree  *seal.Tree
 	root  *seal.DEK
 	keys  derivedKeys
-	deks  sync.Map // seal.DEKID → *seal.DEK
+	deks  dekCache
 
 	journal   journal
 	refreshes singleflight.Group
-	inFlight  sync.WaitGroup
+	work      work
+	unsaved   unsaved
 	forced    forcedLimits
 	bell      bell
 }
@@ -77,6 +78,7 @@ func Open(ctx context.Context, cfg Config) (*Vault, error) {
 	for _, c := range cfg.Connections {
 		v.conns[c.Name()] = c
 	}
+	v.names = slices.Sorted(maps.Keys(v.conns))
 	v.journal = newJournal()
 	v.bell = newBell()
 	if err := v.unlock(ctx); err != nil {
@@ -107,9 +109,10 @@ func withDefaults(cfg Config) Config {
 	return cfg
 }
 
-// Close waits for refreshes in flight to commit. The store stays open: it belongs to who made it.
+// Close waits for refreshes and callbacks in flight to commit, and lets no more
+// begin. The store stays open: it belongs to who made it.
 func (v *Vault) Close() error {
-	v.inFlight.Wait()
+	v.work.close()
 	return nil
 }
 
@@ -117,7 +120,7 @@ func (v *Vault) Close() error {
 func (v *Vault) ID() string { return v.id }
 
 // Connections are the names of the configured connections, sorted.
-func (v *Vault) Connections() []string { return slices.Sorted(maps.Keys(v.conns)) }
+func (v *Vault) Connections() []string { return slices.Clone(v.names) }
 
 // Connection answers a configured connection.
 func (v *Vault) Connection(name string) (*provider.Connection, bool) {
@@ -125,8 +128,13 @@ func (v *Vault) Connection(name string) (*provider.Connection, bool) {
 	return c, ok
 }
 
-// Ready says whether the store can take a synced write now.
-func (v *Vault) Ready(ctx context.Context) error { return v.store.Check(ctx) }
+// Ready says whether the store can take a synced write now, and has all that it should.
+func (v *Vault) Ready(ctx context.Context) error {
+	if v.unsaved.any() {
+		return errUnsaved
+	}
+	return v.store.Check(ctx)
+}
 
 func (v *Vault) now() int64 { return Millis(v.cfg.Now()) }
 

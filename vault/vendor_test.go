@@ -35,7 +35,11 @@ type vendor struct {
 	cut      bool
 	delay    time.Duration
 	verifier string
+	redirect string
 	onToken  func()
+	idToken  string // sent along
+	active   int    // token requests under way
+	parallel int    // most of them at once
 }
 
 func newVendor(t *testing.T, now func() time.Time) *vendor {
@@ -78,12 +82,19 @@ func draw(prefix string) string { return prefix + "-canary-" + rand.Text() }
 func (v *vendor) token(w http.ResponseWriter, r *http.Request) {
 	v.mu.Lock()
 	v.tokens++
+	v.active++
+	v.parallel = max(v.parallel, v.active)
 	hook, delay := v.onToken, v.delay
 	v.mu.Unlock()
+	defer v.set(func(v *vendor) { v.active-- })
 	if hook != nil {
 		hook()
 	}
 	time.Sleep(delay)
+	v.reply(w, r)
+}
+
+func (v *vendor) reply(w http.ResponseWriter, r *http.Request) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
@@ -101,7 +112,7 @@ func (v *vendor) token(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	} else {
-		v.verifier = r.FormValue("code_verifier")
+		v.verifier, v.redirect = r.FormValue("code_verifier"), r.FormValue("redirect_uri")
 	}
 	v.answer(w)
 }
@@ -118,6 +129,9 @@ func (v *vendor) answer(w http.ResponseWriter) {
 	}
 	if v.scopes != "" {
 		out["scope"] = v.scopes
+	}
+	if v.idToken != "" {
+		out["id_token"] = v.idToken
 	}
 	b, _ := json.Marshal(out)
 	if v.cut {

@@ -1,7 +1,8 @@
 package main
 
 import (
-	"errors"
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -95,12 +96,13 @@ func (c *providersShow) Run(e *env) error {
 }
 
 // redirectOf is what to register for the default public_url; a vendor that takes https only needs a certificate here (tls).
+// `config check` says it for a connection and its public_url.
 func redirectOf(p *provider.Provider) string {
-	scheme := "http"
+	scheme, host := "http", cmp.Or(p.Redirect.Host, "127.0.0.1")
 	if p.Redirect.Loopback == provider.HTTPSOnly {
 		scheme = "https"
 	}
-	return fmt.Sprintf("%s://%s:8787/callback/CONNECTION", scheme, p.Redirect.Host)
+	return fmt.Sprintf("%s://%s:8787/callback/CONNECTION", scheme, host)
 }
 
 type toolsCmd struct {
@@ -157,11 +159,25 @@ type toolsShow struct {
 	Name string `arg:"" help:"Name from the list."`
 }
 
+// toolPage is one tool as --json prints it.
+type toolPage struct {
+	toolLine
+	Input  json.RawMessage `json:"input_schema"`
+	Output json.RawMessage `json:"output_schema"`
+}
+
 // Run prints a tool's schemas and needs.
 func (c *toolsShow) Run(e *env) error {
+	cfg, err := e.config()
+	if err != nil {
+		return err
+	}
 	for _, t := range app.AllTools() {
 		if t.Name != c.Name {
 			continue
+		}
+		if e.common.JSON {
+			return e.printJSON(toolPage{toolOf(cfg, t), t.Input, t.Output})
 		}
 		fmt.Fprintf(e.out, "%s (%s)\n%s\n\nArguments:\n%s\n\nResult:\n%s\n\nScopes:\n", t.Name, t.Kind, t.Description, t.Input, t.Output)
 		for _, n := range t.Needs() {
@@ -172,34 +188,4 @@ func (c *toolsShow) Run(e *env) error {
 		return nil
 	}
 	return &app.UsageError{Text: fmt.Sprintf("there is no tool %q; `grantry tools list` shows them", c.Name)}
-}
-
-type configCmd struct {
-	Check configCheck `cmd:"" help:"Read the configuration and say everything that is wrong with it."`
-}
-
-type configCheck struct{}
-
-// Run reads the file and resolves every secret reference, and prints no secret.
-func (*configCheck) Run(e *env) error {
-	cfg, err := e.config()
-	if err != nil {
-		return err
-	}
-	var problems []error
-	for _, s := range cfg.Secrets {
-		if _, err := s.Ref.Resolve(e.ctx); err != nil {
-			problems = append(problems, fmt.Errorf("%s: %w", s.Path, err))
-		}
-	}
-	if err := errors.Join(problems...); err != nil {
-		return usage(err)
-	}
-	from := cfg.File
-	if from == "" {
-		from = "no file: built-in defaults"
-	}
-	_, err = fmt.Fprintf(e.out, "Configuration is fine (%s).\nData folder: %s\nKey: %s\nConnections: %s\n",
-		from, cfg.DataDir, cfg.Keys.Source, orNone(strings.Join(sortedKeys(cfg.Connections), ", ")))
-	return err
 }

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime/debug"
 	"slices"
 
 	"github.com/grantry/grantry/cmd/internal/app"
@@ -16,7 +18,7 @@ const description = "A token vault for AI agents on your own machine. Agents get
 
 // cli is the command tree; its tags are the help.
 type cli struct {
-	Common common `embed:""`
+	Common common `embed:"" group:"Common flags:"`
 
 	Stdio       stdioCmd       `cmd:"" help:"MCP over stdin and stdout, for a desktop or IDE client."`
 	Serve       serveCmd       `cmd:"" help:"MCP at /mcp and the pages, for remote agents."`
@@ -30,9 +32,9 @@ type cli struct {
 
 // common are the flags of every command.
 type common struct {
-	Config    string `help:"Configuration file. Default: $$GRANTRY_CONFIG, else grantry/grantry.yaml in your config folder; never the working directory." placeholder:"FILE"`
-	DataDir   string `help:"Folder of the vault." placeholder:"DIR"`
-	Listen    string `help:"Address of pages and server; port 0 = any free one." placeholder:"ADDR"`
+	Config    given  `help:"Configuration file. Default: $$GRANTRY_CONFIG, else grantry/grantry.yaml in your config folder; never the working directory." placeholder:"FILE"`
+	DataDir   given  `help:"Folder of the vault." placeholder:"DIR"`
+	Listen    given  `help:"Address of pages and server; port 0 = any free one." placeholder:"ADDR"`
 	Sandbox   bool   `help:"Use made-up vendors and people, with a vault of its own."`
 	LogLevel  string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
 	LogFormat string `help:"text or json." enum:"text,json" default:"text"`
@@ -44,6 +46,7 @@ type env struct {
 	streams
 	ctx    context.Context
 	common *common
+	cfg    *config.Config // once a command has opened the program
 	app    *app.App
 }
 
@@ -67,22 +70,27 @@ func (e *env) logger() *slog.Logger {
 
 // config reads the configuration; its problems are for the person, all at once.
 func (e *env) config() (*config.Config, error) {
-	names := []string{}
-	for _, t := range app.AllTools() {
-		names = append(names, t.Name)
-	}
 	cfg, err := config.Load(e.ctx, config.Options{
-		File: e.common.Config, DataDir: e.common.DataDir, Listen: e.common.Listen, Sandbox: e.common.Sandbox,
-		Providers: providerRules(provider.Catalog()), Tools: names,
+		File: string(e.common.Config), DataDir: string(e.common.DataDir), Listen: string(e.common.Listen), Sandbox: e.common.Sandbox,
+		Providers: providerRules(provider.Catalog()), Tools: app.ToolNames,
 	})
-	if err != nil {
-		return nil, usage(err)
+	var problems *config.Problems
+	if err != nil && !errors.As(err, &problems) {
+		err = usage(err)
 	}
-	return cfg, nil
+	return cfg, err
 }
 
 // usage marks a problem of the configuration, so that the exit code is 2.
 func usage(err error) error { return &app.UsageError{Text: err.Error()} }
+
+// counted is "1 problem" or "2 problems".
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
 
 // providerRules says which keys a connection must and must not have: the
 // generic providers have no addresses of their own, the others have nothing to discover.
@@ -106,10 +114,11 @@ func (e *env) open(o app.Options) (*app.App, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Config, o.Version, o.Logger = cfg, version, e.logger()
+	o.Config, o.Version, o.Logger = cfg, versionOf(version, debug.ReadBuildInfo), e.logger()
 	if len(cfg.Ignored) > 0 {
 		o.Logger.Info("the sandbox does not use parts of the config", "keys", cfg.Ignored)
 	}
+	e.cfg = cfg
 	e.app, err = app.New(o)
 	return e.app, err
 }

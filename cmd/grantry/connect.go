@@ -8,6 +8,7 @@ import (
 
 	"github.com/grantry/grantry/cmd/internal/app"
 	"github.com/grantry/grantry/vault"
+	"github.com/grantry/grantry/vault/provider"
 )
 
 type connectCmd struct {
@@ -35,11 +36,26 @@ func (c *connectCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	if err := returnsTo(l.Vault, c.Name, link); err != nil {
+		return err
+	}
 	fmt.Fprintf(e.out, "Open this link to connect %s:\n\n  %s\n\nWaiting until you are done…\n", c.Name, link)
 	if open := opener(c.NoBrowser); open != nil {
 		_ = open(link) // the link stands above
 	}
 	return c.await(e, l, t)
+}
+
+// returnsTo says at once what the page would say at its end: that the vendor does not send people back to this vault.
+func returnsTo(v *vault.Vault, name, link string) error {
+	conn, _ := v.Connection(name)
+	base, _, _ := strings.Cut(link, "/consent/")
+	var refused *provider.RedirectError
+	if _, err := conn.RedirectURI(base); !errors.As(err, &refused) {
+		return err
+	}
+	return &app.UsageError{Text: fmt.Sprintf("%s sends people back to https addresses only: set `tls` and an https `public_url` in the config, and register %s at %s",
+		refused.Provider, strings.Replace(refused.URI, "http://", "https://", 1), refused.Provider)}
 }
 
 func (c *connectCmd) ticket(ctx context.Context, a *app.App, l *app.Local) (vault.Ticket, error) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -21,9 +20,9 @@ type connectionsCmd struct {
 
 // filter picks accounts.
 type filter struct {
-	User      string        `help:"Only this person's (e-mail, name or subject)." placeholder:"WHO"`
-	Provider  string        `help:"Only of this provider." placeholder:"NAME"`
-	OlderThan time.Duration `help:"Only those that were not used for so long, as 720h." placeholder:"AGE"`
+	User      given `help:"Only this person's (e-mail, name or subject)." placeholder:"WHO"`
+	Provider  given `help:"Only of this provider." placeholder:"NAME"`
+	OlderThan age   `help:"Only those that were not used for so long, as 30d or 12h." placeholder:"AGE"`
 }
 
 func (f filter) matches(a vault.Account, now time.Time) bool {
@@ -31,10 +30,10 @@ func (f filter) matches(a vault.Account, now time.Time) bool {
 	if last.IsZero() {
 		last = a.Created
 	}
-	o := a.Owner
-	return (f.Provider == "" || f.Provider == a.Provider) &&
-		(f.User == "" || strings.EqualFold(f.User, o.Email) || f.User == o.Name || f.User == o.Subject) &&
-		(f.OlderThan == 0 || now.Sub(last) > f.OlderThan)
+	o, user := a.Owner, string(f.User)
+	return (f.Provider == "" || string(f.Provider) == a.Provider) &&
+		(user == "" || strings.EqualFold(user, o.Email) || user == o.Name || user == o.Subject) &&
+		(f.OlderThan == 0 || now.Sub(last) > time.Duration(f.OlderThan))
 }
 
 func (f filter) empty() bool { return f == filter{} }
@@ -115,7 +114,7 @@ func (c *connectionsList) Run(e *env) error {
 		return e.printJSON(lines)
 	}
 	if len(lines) == 0 {
-		return e.sayNone(v)
+		return c.sayNone(e, v, len(all))
 	}
 	w := tabwriter.NewWriter(e.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tCONNECTION\tACCOUNT\tOWNER\tSTATE\tLAST USED")
@@ -125,9 +124,12 @@ func (c *connectionsList) Run(e *env) error {
 	return w.Flush()
 }
 
-func (e *env) sayNone(v *vault.Vault) error {
+func (f filter) sayNone(e *env, v *vault.Vault, all int) error {
 	next := "Connect one: grantry connect NAME, where NAME is one of " + strings.Join(v.Connections(), ", ") + "."
-	if len(v.Connections()) == 0 {
+	switch {
+	case all > 0:
+		next = "None of " + counted(all, "account") + " fits those flags."
+	case len(v.Connections()) == 0:
 		next = "Add a connection to the config first, or look around with --sandbox."
 	}
 	_, err := fmt.Fprintln(e.out, "No accounts.", next)
@@ -137,6 +139,13 @@ func (e *env) sayNone(v *vault.Vault) error {
 func ago(t *time.Time) string {
 	if t == nil {
 		return "never"
+	}
+	return at(t)
+}
+
+func at(t *time.Time) string {
+	if t == nil {
+		return ""
 	}
 	return t.Local().Format("2006-01-02 15:04")
 }
@@ -173,7 +182,7 @@ func (c *connectionsShow) Run(e *env) error {
 		{"last refresh", ago(l.Refreshed)},
 		{"last used", ago(l.Used)},
 		{"last error", orNone(l.LastError)},
-		{"next try", ago(l.NextTry)},
+		{"next try", orNone(at(l.NextTry))},
 	} {
 		fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
 	}
@@ -211,60 +220,6 @@ func findAccount(e *env, v *vault.Vault, ref string) (vault.Account, error) {
 	return vault.Account{}, fmt.Errorf("%d accounts are labelled %q; name one by its id from `grantry connections list`", len(found), ref)
 }
 
-type connectionsRevoke struct {
-	filter  `embed:""`
-	Account string `arg:"" optional:"" help:"Id or label; or use the filters."`
-	DryRun  bool   `help:"Only say what would be revoked."`
-}
-
-// Run ends one grant, or all that the filters match.
-func (c *connectionsRevoke) Run(e *env) error {
-	v, err := e.vault()
-	if err != nil {
-		return err
-	}
-	chosen, err := c.chosen(e, v)
-	if err != nil {
-		return err
-	}
-	var failed error
-	for _, a := range chosen {
-		if c.DryRun {
-			fmt.Fprintf(e.out, "would revoke %s (%s at %s)\n", a.ID, a.Label, a.Connection)
-			continue
-		}
-		atVendor, err := v.Revoke(e.ctx, a.Owner.Caller, a.ID)
-		switch {
-		case err != nil:
-			fmt.Fprintf(e.out, "revoked %s here; the vendor did not confirm: remove it in your account settings there\n", a.Label)
-		case atVendor:
-			fmt.Fprintf(e.out, "revoked %s here and at %s\n", a.Label, a.Connection)
-		default:
-			fmt.Fprintf(e.out, "revoked %s here; nothing was sent to %s\n", a.Label, a.Connection)
-		}
-		failed = errors.Join(failed, err)
-	}
-	return failed
-}
-
-func (c *connectionsRevoke) chosen(e *env, v *vault.Vault) ([]vault.Account, error) {
-	if c.Account != "" {
-		a, err := findAccount(e, v, c.Account)
-		return []vault.Account{a}, err
-	}
-	if c.empty() {
-		return nil, &app.UsageError{Text: "name an account (`grantry connections list`), or a filter: --user, --provider, --older-than"}
-	}
-	all, err := v.AllAccounts(e.ctx)
-	var out []vault.Account
-	for _, a := range all {
-		if a.State != vault.GrantRevoked && c.matches(a, time.Now()) {
-			out = append(out, a)
-		}
-	}
-	return out, err
-}
-
 type connectionsConfirm struct {
 	Name string `arg:"" help:"Connection, as the config names it."`
 }
@@ -282,6 +237,10 @@ func (c *connectionsConfirm) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(e.out, "%d account(s) of %s now use its new addresses.\n", n, c.Name)
+	if n == 0 {
+		_, err = fmt.Fprintf(e.out, "Nothing to confirm: no account of %s was given for other addresses or another client.\n", c.Name)
+		return err
+	}
+	_, err = fmt.Fprintf(e.out, "%s of %s may be used with its new addresses.\n", counted(n, "account"), c.Name)
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -19,9 +20,6 @@ import (
 	"github.com/grantry/grantry/cmd/internal/app/config"
 )
 
-// version is set by the linker.
-var version = "dev"
-
 const (
 	exitFailed = 1
 	exitUsage  = 2
@@ -29,6 +27,11 @@ const (
 )
 
 func main() {
+	if os.Getenv("GOGC") == "" {
+		// At the default a collection falls into the first milliseconds, in which an MCP client waits for
+		// the list of tools. What lives is 2 MB, so this is a heap of 16 MB before there is one.
+		debug.SetGCPercent(400)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
 	stop()
@@ -48,7 +51,7 @@ func run(ctx context.Context, args []string, s streams) int {
 	var c cli
 	exited := -1
 	parser, err := kong.New(&c,
-		kong.Name("grantry"), kong.Description(description), kong.UsageOnError(),
+		kong.Name("grantry"), kong.Description(description),
 		kong.Writers(s.out, s.err), kong.Exit(func(code int) { exited = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
@@ -79,7 +82,10 @@ func (e *env) report(err error) int {
 	case errors.Is(err, errPerson):
 		fmt.Fprintln(e.err, "grantry:", err)
 		return exitPerson
-	case errors.As(err, &usage), errors.As(err, &problems):
+	case errors.As(err, &problems):
+		fmt.Fprintf(e.err, "grantry: the configuration has %s:\n%v\n", counted(len(problems.List), "problem"), problems)
+		return exitUsage
+	case errors.As(err, &usage):
 		fmt.Fprintln(e.err, "grantry:", err)
 		return exitUsage
 	}

@@ -27,6 +27,7 @@ func TestCommands(t *testing.T) {
 			e.Setenv("USERPROFILE", home)
 			e.Setenv("XDG_CONFIG_HOME", filepath.Join(home, "config"))
 			e.Setenv("XDG_DATA_HOME", filepath.Join(home, "data"))
+			e.Setenv("LISTEN", twoPorts(t))
 			for _, name := range []string{"GRANTRY_CONFIG", "DISPLAY", "WAYLAND_DISPLAY"} {
 				e.Setenv(name, "")
 			}

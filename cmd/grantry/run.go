@@ -17,6 +17,7 @@ func (c *stdioCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	e.sayIdle()
 	return a.Stdio(e.ctx, e.in, e.out)
 }
 
@@ -28,7 +29,17 @@ func (*serveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	e.sayIdle()
 	return a.Serve(e.ctx, func(r app.Ready) { e.printReady(r) })
+}
+
+// sayIdle logs why no tool can work yet: without it a first start looks fine until the first call.
+func (e *env) sayIdle() {
+	if e.cfg.Sandbox || len(e.cfg.Connections) > 0 {
+		return
+	}
+	e.logger().Warn("no connection is configured, so no tool can reach a vendor: add one under `connections`, or start with --sandbox",
+		"config", orNone(e.cfg.File))
 }
 
 func (e *env) printReady(r app.Ready) {
@@ -36,19 +47,13 @@ func (e *env) printReady(r app.Ready) {
 	if r.Sandbox == "" {
 		return
 	}
-	fmt.Fprintf(e.out, `Sandbox: %s (made-up Google, Slack and Salesforce, for alice and bob)
-Control: %s (bearer token of the sandbox's control API)
+	fmt.Fprintf(e.out, `Sandbox: %s
+Control: %s
 
+The sandbox plays Google, Slack and Salesforce for alice and bob; Control is the bearer token of its control API.
 Try it:
   claude mcp add --transport http grantry %s
-  then ask: "What is on my calendar this week?" and follow the link that it shows.
+  Sign in as alice (in Claude Code by /mcp), ask "What is on my calendar this week?", and follow the link that comes back.
+  Or look at the connections page in a browser. Ctrl-C ends it.
 `, r.Sandbox, r.Control, r.MCP)
-}
-
-type versionCmd struct{}
-
-// Run prints the version.
-func (*versionCmd) Run(e *env) error {
-	_, err := fmt.Fprintln(e.out, "grantry", version)
-	return err
 }

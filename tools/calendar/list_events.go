@@ -8,8 +8,8 @@ import (
 
 // ListArguments are the arguments of calendar_list_events.
 type ListArguments struct {
-	From     string `json:"from,omitempty" jsonschema:"Where to begin: an RFC 3339 time (2026-03-01T09:00:00+01:00) or a date (2026-03-01), which means its beginning in the calendar's time zone. Default: now." schema:"minLength=10,maxLength=40"`
-	To       string `json:"to,omitempty" jsonschema:"Where to end: an RFC 3339 time, or a date, which is included. Default: seven days after from." schema:"minLength=10,maxLength=40"`
+	From     string `json:"from,omitempty" jsonschema:"Where to begin: an RFC 3339 time (2026-03-01T09:00:00+01:00) or a date (2026-03-01), which means its beginning in the calendar's time zone. Default: now." schema:"minLength=1,maxLength=40"`
+	To       string `json:"to,omitempty" jsonschema:"Where to end: an RFC 3339 time, or a date, which is included. Default: seven days after from." schema:"minLength=1,maxLength=40"`
 	Query    string `json:"query,omitempty" jsonschema:"Only events with these words in title, description, location or attendees." schema:"minLength=1,maxLength=500"`
 	Calendar string `json:"calendar,omitempty" jsonschema:"Id of the calendar." schema:"minLength=1,maxLength=320,default=primary"`
 	Limit    int    `json:"limit,omitempty" jsonschema:"How many events at most." schema:"minimum=1,maximum=250,default=50"`

@@ -40,7 +40,8 @@ func TestMistakes(t *testing.T) {
 		{Args: `{"channel":"C1","text":["x"]}`, Path: "text", Says: "must be a string, not a list"},
 		{Args: `{"channel":"C1","text":"` + strings.Repeat("x", 12001) + `"}`, Path: "text", Says: "at most 12000"},
 		{Args: `{"channel":"C1","text":"` + strings.Repeat("&", 9000) + `"}`, Path: "text", Says: "at most 40000"},
-		{Args: `{"channel":"C1","text":"x","thread":"yesterday"}`, Path: "thread", Says: "must match"},
+		{Args: `{"channel":"C1","text":"x","thread":"yesterday"}`, Path: "thread", Says: "such as 1712345678.123456"},
+		{Args: `{"channel":"C1","text":"x","thread":""}`, Path: "thread", Says: "Leave it out"},
 		{Args: `{"channel":"C1","text":"x","thread":1700000000.000100}`, Path: "thread", Says: "must be a string, not a number"},
 		{Args: `{"channel":"C1","text":"x","thread_ts":"1"}`, Path: "thread_ts", Says: `did you mean "thread"?`},
 		{Args: `{"channel":"C1","text":"x","Text":"y"}`, Path: "Text", Says: `did you mean "text"?`},
@@ -148,7 +149,7 @@ func TestErrors(t *testing.T) {
 		`{"ok":false,"error":"channel_not_found"}`: {Code: "channel_not_found", Reason: "has no such channel, or this account may not see it"},
 		`{"ok":false,"error":"not_in_channel"}`:    {Code: "not_in_channel", Reason: "says that this account is not a member of the channel; join it first"},
 		`{"ok":false,"error":"canary"}`:            {Reason: "did not accept the request"},
-		`{"ok":false,"error":"ratelimited"}`:       {Code: "ratelimited", Reason: "is throttling this account; wait a little and try again", Temporary: true},
+		`{"ok":false,"error":"ratelimited"}`:       {Code: "ratelimited", Reason: "is throttling this account", Temporary: true},
 		`{"ok":true,"message":"canary"}`:           {Reason: "gave an answer that could not be read; it may have done what was asked all the same, so look before you try again", Unsure: true},
 	} {
 		got := tooltest.Fails[*tools.APIError](t, post(t), tooltest.NewSource(t, "slack", &slack{post: body}), `{"channel":"C042","text":"x"}`)

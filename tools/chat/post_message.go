@@ -6,7 +6,7 @@ import "github.com/grantry/grantry/tools"
 type PostArguments struct {
 	Channel string `json:"channel" jsonschema:"Id of the channel (C0123456789), or its name (#general)." schema:"minLength=1,maxLength=100"`
 	Text    string `json:"text" jsonschema:"What to say. Slack's formatting (*bold*, _italic_, lists) works; people, groups and channels cannot be mentioned." schema:"minLength=1,maxLength=12000"`
-	Thread  string `json:"thread,omitempty" jsonschema:"ts of the message to reply to." schema:"maxLength=30,pattern=^[0-9]+\\.[0-9]{6}$"`
+	Thread  string `json:"thread,omitempty" jsonschema:"ts of the message to reply to, such as 1712345678.123456. Leave it out for a message of its own." schema:"maxLength=30,pattern=^[0-9]+\\.[0-9]{6}$"`
 }
 
 // Check refuses a text that is too long once it is escaped.

@@ -48,6 +48,7 @@ func TestMistakes(t *testing.T) {
 		"'SELECT' Id":                                            "must be a SOQL SELECT",
 		"SELECTED Id FROM Account":                               "must be a SOQL SELECT",
 		"SELECT Id FROM Account; SELECT Id":                      "must be one statement",
+		" select\n* FROM Account":                                "must name its fields",
 		"SELECT Id FROM Account;":                                "without a semicolon",
 		"SELECT Id FROM Account FOR UPDATE":                      "must not have FOR UPDATE",
 		"select id from account for\tview":                       "must not have FOR VIEW",
@@ -231,7 +232,7 @@ func TestErrors(t *testing.T) {
 		`[{"errorCode":"INVALID_FIELD","message":"No such column 'canary'"}]`:    {Status: 400, Code: "INVALID_FIELD", Reason: "says that a field of the query does not exist or is hidden from this account"},
 		`[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"canary"}]`:            {Status: 403, Code: "REQUEST_LIMIT_EXCEEDED", Reason: "says that the quota for today is used up"},
 		`[{"errorCode":"CANARY","message":"canary"}]`:                            {Status: 400, Reason: "did not accept the request"},
-		`[{"errorCode":"UNABLE_TO_LOCK_ROW","message":"canary","fields":["x"]}]`: {Status: 400, Code: "UNABLE_TO_LOCK_ROW", Reason: "has trouble of its own; try again later", Temporary: true},
+		`[{"errorCode":"UNABLE_TO_LOCK_ROW","message":"canary","fields":["x"]}]`: {Status: 400, Code: "UNABLE_TO_LOCK_ROW", Reason: "has trouble of its own", Temporary: true},
 	} {
 		src := tooltest.NewSource(t, "salesforce", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, body, want.Status)

@@ -26,6 +26,8 @@ func checkSOQL(q string) error {
 		return refuse("has a string that does not end; strings stand in single quotes, a quote in them is written \\'")
 	case len(words) == 0 || words[0] != "SELECT":
 		return refuse("must be a SOQL SELECT statement; this tool only reads")
+	case strings.HasPrefix(strings.TrimSpace(strings.TrimSpace(q)[len("SELECT"):]), "*"):
+		return refuse("must name its fields; SOQL has no SELECT *")
 	case semicolon:
 		return refuse("must be one statement, without a semicolon")
 	}

@@ -13,7 +13,7 @@ type ReadArguments struct {
 
 var (
 	plainID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,200}$`)
-	linkID  = regexp.MustCompile(`^https://[a-z.]+/.*(?:/d/|[?&]id=)([A-Za-z0-9_-]{1,200})(?:[/?&#]|$)`)
+	linkID  = regexp.MustCompile(`^https?://[^/\s]+/.*(?:/d/|[?&]id=)([A-Za-z0-9_-]{1,200})(?:[/?&#]|$)`)
 )
 
 // documentID is the id itself, also out of a link; "" when there is none.

@@ -55,6 +55,7 @@ func TestRead(t *testing.T) {
 		"empty":  {ID: "empty", Title: "empty.txt", MIMEType: "text/plain"},
 		"link":   {ID: "doc", Title: "Plan", MIMEType: docType, Text: "# Plan\n"},
 		"https://docs.google.com/document/d/doc/edit?usp=sharing": {ID: "doc", Title: "Plan", MIMEType: docType, Text: "# Plan\n"},
+		"http://127.0.0.1:8788/google/file/d/plain/view":          {ID: "plain", Title: "notes.txt", MIMEType: "text/plain", Text: "some notes"},
 		"https://drive.google.com/open?id=plain":                  {ID: "plain", Title: "notes.txt", MIMEType: "text/plain", Text: "some notes"},
 	} {
 		got := tooltest.Call[documents.Text](t, find(t, "documents_read"), src, `{"id":"`+id+`"}`)

@@ -45,6 +45,40 @@ func TestStateSurvivesARestart(t *testing.T) {
 	want(t, "fault", b.token("salesforce", url.Values{}).status, http.StatusServiceUnavailable)
 }
 
+// Processes that start at once agree on the client secrets, and one that only reads writes nothing.
+func TestStartingAtOnce(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "sandbox.json")
+	secrets := make([]string, 8)
+	var wg sync.WaitGroup
+	for i := range secrets {
+		wg.Go(func() {
+			box, err := sandbox.New(sandbox.Config{BaseURL: "http://127.0.0.1:8788", PublicURL: public, StateFile: file})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			r, _ := box.Vendor("slack")
+			secrets[i] = r.ClientSecret
+		})
+	}
+	wg.Wait()
+	for _, s := range secrets {
+		if s == "" || s != secrets[0] {
+			t.Fatal("two processes do not know the same client secret")
+		}
+	}
+	before, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newWorld(t, file)
+	after, err := os.Stat(file)
+	if err != nil || !os.SameFile(before, after) {
+		t.Errorf("reading wrote the file: %v", err)
+	}
+}
+
 func TestStateFileShowsNoToken(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

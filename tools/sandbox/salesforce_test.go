@@ -70,8 +70,14 @@ func TestSalesforceRefusals(t *testing.T) {
 	want(t, "verifier", str(w.redeem("salesforce", back.Get("code"), "code_verifier", "no").object(t), "error"), "invalid_grant")
 	want(t, "secret", str(w.redeem("salesforce", "x", "client_secret", "no").object(t), "error"), "invalid_client")
 	want(t, "client", str(w.redeem("salesforce", "x", "client_id", "no").object(t), "error"), "invalid_client_id")
-	res := w.get(reg.Authorization+"?"+w.params("salesforce", "api", "redirect_uri", "http://127.0.0.1:1/callback/salesforce").Encode(), "")
-	want(t, "another port", res.status, http.StatusBadRequest)
+	for redirect, status := range map[string]int{
+		"http://127.0.0.1:1/callback/salesforce":  http.StatusOK, // the pages of a local person beside "serve --sandbox"
+		"http://127.0.0.1:1/callback/google":      http.StatusBadRequest,
+		"http://evil.example/callback/salesforce": http.StatusBadRequest,
+	} {
+		res := w.get(reg.Authorization+"?"+w.params("salesforce", "api", "redirect_uri", redirect).Encode(), "")
+		want(t, redirect, res.status, status)
+	}
 }
 
 // sfErrors reads Salesforce's list of errors.

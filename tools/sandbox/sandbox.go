@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -117,22 +118,24 @@ func (c *Config) fill() {
 	}
 }
 
-// prepare makes what a first start needs: the root of the client secrets and the issuer's key.
-func (s *Sandbox) prepare() error {
+// prepare makes what a first start needs: the root of the client secrets and the issuer's key. Of several
+// processes that start at once one makes them, and the others read them; a file that exists is not written,
+// since its sandbox may be running elsewhere.
+func (s *Sandbox) prepare() (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.state.Root) == 0 {
 		s.state.Root = s.bytes(32)
-	}
-	if s.state.IssuerKey == nil {
-		key, err := newES256()
-		if err != nil {
+		if s.state.IssuerKey, err = newES256(); err != nil {
 			return fmt.Errorf("making the issuer's key: %w", err)
 		}
-		s.state.IssuerKey = key
+		err = s.state.create(s.cfg.StateFile)
+		if errors.Is(err, fs.ErrExist) {
+			s.state, err = loadState(s.cfg.StateFile)
+		}
 	}
 	s.state.prune(s.cfg.Now())
-	return s.state.save(s.cfg.StateFile)
+	return err
 }
 
 func (s *Sandbox) bytes(n int) []byte {

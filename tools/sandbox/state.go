@@ -63,7 +63,14 @@ func loadState(path string) (*state, error) {
 }
 
 // save writes the state beside the file and renames it into place, so that a reader sees the old or the new.
-func (st *state) save(path string) error {
+func (st *state) save(path string) error { return st.write(path, os.Rename) }
+
+// create is save for a file that does not exist yet; fs.ErrExist says that it does.
+func (st *state) create(path string) error {
+	return st.write(path, func(from, to string) error { return errors.Join(os.Link(from, to), os.Remove(from)) })
+}
+
+func (st *state) write(path string, place func(from, to string) error) error {
 	if path == "" {
 		return nil
 	}
@@ -76,12 +83,12 @@ func (st *state) save(path string) error {
 		return fmt.Errorf("writing the sandbox's state: %w", err)
 	}
 	_, err = tmp.Write(raw)
-	err = errors.Join(err, tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
+	if err = errors.Join(err, tmp.Close()); err == nil {
+		err = place(tmp.Name(), path)
 	}
 	if err != nil {
-		return fmt.Errorf("writing the sandbox's state: %w", errors.Join(err, os.Remove(tmp.Name())))
+		_ = os.Remove(tmp.Name()) // it may be gone already
+		return fmt.Errorf("writing the sandbox's state: %w", err)
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func github() *Provider {
 			InvalidCodes: []string{"bad_refresh_token", "bad_verification_code"},
 		},
 		// All tokens of this user and app.
-		Revoke: RevokeRules{Style: RevokeGitHub, Radius: "grant"},
+		Revoke: RevokeRules{Style: RevokeGitHub, Radius: "project"}, // GitHub: all tokens of this person and app
 		Errors: ErrorRules{
 			// A missing scope looks like a 404 of a private repository.
 			AcceptedHeader: "X-Accepted-OAuth-Scopes", GrantedHeader: "X-OAuth-Scopes", AnyOf: true,

@@ -31,7 +31,7 @@ func salesforce() *Provider {
 			},
 			Text: withText(signInText(), map[string]ScopeText{
 				"id":                 see("Know which account this is"),
-				"api":                change("Read and change the records that you may, through the API"),
+				"api":                change("Read and change the records that you can"),
 				"refresh_token":      see("Keep access while you are away, until you revoke it"),
 				"full":               change("Do everything that you can do"),
 				"web":                change("Use Salesforce in a browser as you"),

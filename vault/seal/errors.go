@@ -40,5 +40,5 @@ type PermissionError struct {
 
 // Error names the file and its mode.
 func (e *PermissionError) Error() string {
-	return fmt.Sprintf("key file %s has mode %04o, others than its owner can use it", e.Path, e.Mode.Perm())
+	return fmt.Sprintf("key file %s has mode %04o, and must have 0600 or 0400", e.Path, e.Mode.Perm())
 }

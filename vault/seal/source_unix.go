@@ -14,8 +14,11 @@ func openKeyFile(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
 
-// ownersOnly says whether group and others have no access.
-func ownersOnly(info fs.FileInfo) bool { return info.Mode().Perm()&0o077 == 0 }
+// ownersOnly says whether the mode is 0600 or 0400: nobody else has access, and it is no program.
+func ownersOnly(info fs.FileInfo) bool {
+	mode := info.Mode().Perm()
+	return mode == 0o600 || mode == 0o400
+}
 
 // rootOwned says whether dir is root's and nobody else may add files to it.
 func rootOwned(dir string) bool {

@@ -24,7 +24,8 @@
 // One schema holds the tables and grantry_schema, the list of migrations. Each new
 // connection is checked: synchronous_commit, fsync, full_page_writes, a server that
 // can write, UTF-8. Fail-over to a replica that is not synchronous loses the last
-// rotated tokens; the program cannot see that.
+// rotated tokens; the program cannot see that. Nor can it see the server's disk: Check
+// answers ErrNoSpace for a database file only.
 //
 // # Transactions
 //

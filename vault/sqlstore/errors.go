@@ -9,6 +9,9 @@ import (
 var (
 	// ErrClosed says that the store was closed.
 	ErrClosed = errors.New("store is closed")
+	// ErrNoSpace says that the disk of a database file is nearly full. What is
+	// stored is whole.
+	ErrNoSpace = errors.New("disk is nearly full")
 	// ErrNotVault says that the database holds something else, or that the file is none.
 	ErrNotVault = errors.New("database is not a Grantry vault")
 	// ErrURL says that a PostgreSQL URL does not parse. What is wrong with it is

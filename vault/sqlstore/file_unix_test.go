@@ -18,7 +18,9 @@ import (
 )
 
 func systemChildren() map[string]func(ctx context.Context, path, arg string) error {
-	return map[string]func(ctx context.Context, path, arg string) error{"modes": modesChild, "take": takeChild}
+	return map[string]func(ctx context.Context, path, arg string) error{
+		"modes": modesChild, "take": takeChild, "full": fullChild, "readonly": readOnlyChild,
+	}
 }
 
 // takeChild takes the lock with which SQLite has a database for itself.
@@ -60,7 +62,7 @@ func modesChild(ctx context.Context, path, arg string) error {
 
 func TestModesWhateverTheUmask(t *testing.T) {
 	t.Parallel()
-	for _, mask := range []string{"000", "022", "077", "277", "777"} {
+	for _, mask := range []string{"000", "022", "027", "077", "277", "777"} {
 		if out, err := runChild(t, "modes", newPath(t), mask); err != nil {
 			t.Errorf("umask %s: %v\n%s", mask, err, out)
 		}

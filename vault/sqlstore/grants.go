@@ -1,6 +1,10 @@
 package sqlstore
 
-import "github.com/grantry/grantry/vault"
+import (
+	"errors"
+
+	"github.com/grantry/grantry/vault"
+)
 
 type grantRows struct{ *tx }
 
@@ -13,6 +17,8 @@ const (
 	queryGrant = `SELECT ` + grantColumns + ` FROM grants WHERE id = $1`
 
 	queryGrants = `SELECT ` + grantColumns + ` FROM grants ORDER BY created, id`
+
+	queryGrantsAt = `SELECT ` + grantColumns + ` FROM grants WHERE connection = $1 AND account_key = $2 ORDER BY created, id`
 
 	queryGrantsOf = `SELECT ` + grantColumns + ` FROM grants WHERE user_key = $1 ORDER BY created, id`
 
@@ -33,7 +39,7 @@ const (
 )
 
 func grantQueries() []string {
-	return []string{queryGrant, queryGrants, queryGrantsOf, queryInsertGrant, querySwapGrant, queryLeaseGrant}
+	return []string{queryGrant, queryGrants, queryGrantsAt, queryGrantsOf, queryInsertGrant, querySwapGrant, queryLeaseGrant}
 }
 
 func scanGrant(s scanner) (g vault.GrantRow, err error) {
@@ -48,11 +54,17 @@ func (r grantRows) Get(id string) (vault.GrantRow, error) {
 	return one(r.tx, scanGrant, "reading grant", queryGrant, id)
 }
 
-func (r grantRows) List(user string) ([]vault.GrantRow, error) {
-	if user == "" {
+// List answers an error for a filter of another shape than the three.
+func (r grantRows) List(f vault.GrantFilter) ([]vault.GrantRow, error) {
+	switch {
+	case f == vault.GrantFilter{}:
 		return all(r.tx, scanGrant, "listing grants", queryGrants)
+	case f == vault.GrantFilter{User: f.User}:
+		return all(r.tx, scanGrant, "listing grants of a user", queryGrantsOf, f.User)
+	case f.User == "" && f.Connection != "" && f.AccountKey != "":
+		return all(r.tx, scanGrant, "listing grants of an account", queryGrantsAt, f.Connection, f.AccountKey)
 	}
-	return all(r.tx, scanGrant, "listing grants of a user", queryGrantsOf, user)
+	return nil, errors.New("listing grants: no such filter")
 }
 
 func (r grantRows) Insert(g vault.GrantRow) error {

@@ -20,6 +20,8 @@ type Config struct {
 	// BusyTimeout is how long one attempt to write waits for other processes;
 	// 0 = 10 s. There are three attempts.
 	BusyTimeout time.Duration
+	// Reserve is how many bytes must be free on the disk for Check to pass; 0 = 4 MiB.
+	Reserve uint64
 }
 
 // Open opens the database file, makes it if it is not there, and migrates it. It
@@ -43,6 +45,9 @@ func openWith(ctx context.Context, cfg Config, migrations fs.FS) (*Store, error)
 	}
 	if cfg.BusyTimeout == 0 {
 		cfg.BusyTimeout = 10 * time.Second
+	}
+	if cfg.Reserve == 0 {
+		cfg.Reserve = 4 << 20
 	}
 	f := &sqliteFile{cfg: cfg, migrations: migrations}
 	s := &Store{dialect: f}
@@ -86,7 +91,11 @@ func (f *sqliteFile) prepareFile(ctx context.Context) error {
 	if err := createPrivate(f.cfg.Path); err != nil {
 		return fmt.Errorf("creating the database: %w", err)
 	}
-	return f.migrate(ctx)
+	err = f.migrate(ctx)
+	if isReadOnly(err) { // SQLite names neither the file nor what is wrong with it
+		err = fmt.Errorf("writing %s and the files beside it: %w", f.cfg.Path, fs.ErrPermission)
+	}
+	return err
 }
 
 // openPool opens a handle and prepares every query on it.

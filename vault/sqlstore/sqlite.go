@@ -168,6 +168,17 @@ func (f *sqliteFile) checkpoint(ctx context.Context, writer *sql.DB) error {
 	return setBusyTimeout(ctx, conn, f.cfg.BusyTimeout)
 }
 
+func (f *sqliteFile) room() error {
+	free, err := freeSpace(filepath.Dir(f.cfg.Path))
+	if err != nil {
+		return fmt.Errorf("looking for free space: %w", err)
+	}
+	if free < f.cfg.Reserve {
+		return fmt.Errorf("%d bytes left of %d: %w", free, f.cfg.Reserve, ErrNoSpace)
+	}
+	return nil
+}
+
 func setBusyTimeout(ctx context.Context, conn *sql.Conn, d time.Duration) error {
 	if _, err := conn.ExecContext(ctx, "PRAGMA busy_timeout = "+strconv.FormatInt(d.Milliseconds(), 10)); err != nil {
 		return fmt.Errorf("setting busy timeout: %w", err)
@@ -200,6 +211,12 @@ func isBusy(err error) bool {
 func isForeign(err error) bool {
 	var e *sqlite.Error
 	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_NOTADB
+}
+
+// isReadOnly says that the file, or its folder, cannot be written.
+func isReadOnly(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_READONLY || e.Code()&0xff == sqlite3.SQLITE_CANTOPEN)
 }
 
 func isDamage(err error) bool {

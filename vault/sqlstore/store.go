@@ -45,6 +45,8 @@ type dialect interface {
 	again(conn *sql.Conn, err error) bool
 	// checkpoint has what was deleted leave the disk, where that can be asked for.
 	checkpoint(ctx context.Context, writer *sql.DB) error
+	// room answers ErrNoSpace where the next write may not fit, as far as can be seen.
+	room() error
 }
 
 // pool is a database handle, with its prepared queries where it keeps them.
@@ -78,8 +80,12 @@ func (s *Store) run(ctx context.Context, p pool, fn func(tx vault.Tx) error) err
 	}
 }
 
-// Check commits a synced write.
+// Check commits a synced write. Where SQLite's disk is so full that a larger one
+// may not follow it answers ErrNoSpace; a server's disk cannot be seen from here.
 func (s *Store) Check(ctx context.Context) error {
+	if err := s.dialect.room(); err != nil {
+		return err
+	}
 	return s.Update(ctx, func(t vault.Tx) error {
 		if _, err := t.(*tx).exec(queryProbe); err != nil {
 			return fmt.Errorf("writing the probe: %w", err)

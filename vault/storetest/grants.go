@@ -66,13 +66,27 @@ func grantsList(t *testing.T, s vault.Store) {
 		}
 		return nil
 	})
-	for user, want := range map[string][]string{"": {"g2", "g1", "g0"}, "alice": {"g2", "g0"}, "bob": {"g1"}, "carol": nil} {
-		rows := read(t, s, func(tx vault.Tx) ([]vault.GrantRow, error) { return tx.Grants().List(user) })
+	for f, want := range map[vault.GrantFilter][]string{
+		{}: {"g2", "g1", "g0"}, {User: "alice"}: {"g2", "g0"}, {User: "bob"}: {"g1"}, {User: "carol"}: nil,
+		{Connection: "google", AccountKey: "account g1"}: {"g1"}, {Connection: "slack", AccountKey: "account g1"}: nil,
+	} {
+		rows := read(t, s, func(tx vault.Tx) ([]vault.GrantRow, error) { return tx.Grants().List(f) })
 		var got []string
 		for _, g := range rows {
 			got = append(got, g.ID)
 		}
-		same(t, "list of "+user, want, got)
+		same(t, fmt.Sprintf("list of %+v", f), want, got)
+	}
+	for _, f := range []vault.GrantFilter{{Connection: "google"}, {AccountKey: "account g1"}, {User: "alice", Connection: "google"}} {
+		readErrAny(t, s, func(tx vault.Tx) error { _, err := tx.Grants().List(f); return err })
+	}
+}
+
+// readErrAny reads in a View that must fail.
+func readErrAny(t *testing.T, s vault.Store, fn func(tx vault.Tx) error) {
+	t.Helper()
+	if err := s.View(t.Context(), fn); err == nil {
+		t.Error("View gave no error")
 	}
 }
 

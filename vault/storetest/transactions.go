@@ -173,7 +173,7 @@ func checkWrites(t *testing.T, s vault.Store) {
 func closeWaitsForUpdate(t *testing.T, s vault.Store) { closeWaits(t, s, s.Update, set("a")) }
 
 func closeWaitsForView(t *testing.T, s vault.Store) {
-	closeWaits(t, s, s.View, func(tx vault.Tx) error { _, err := tx.Grants().List(""); return err })
+	closeWaits(t, s, s.View, func(tx vault.Tx) error { _, err := tx.Grants().List(vault.GrantFilter{}); return err })
 }
 
 // closeWaits closes the store during a transaction, whose last step comes after that.

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/grantry/grantry/cmd/internal/app/config"
+	"github.com/grantry/grantry/tools"
 	"github.com/grantry/grantry/vault"
 	"github.com/grantry/grantry/vault/provider"
 )
@@ -32,6 +33,7 @@ type App struct {
 	catalog  *provider.Set
 	instance string
 	vendors  *http.Transport
+	tools    func() []tools.Tool // the enabled ones
 
 	signIn *issuer // who signs people in; nil on a local vault
 
@@ -69,6 +71,7 @@ func New(o Options) (*App, error) {
 	}
 	return &App{
 		opts: o, cfg: o.Config, log: o.Logger, catalog: provider.Catalog(), instance: hex.EncodeToString(id), vendors: vendorTransport(),
+		tools: enabledTools(o.Config.Tools.Groups),
 	}, nil
 }
 
@@ -89,6 +92,15 @@ func (a *App) Close() error {
 		a.sandbox = nil
 	}
 	return errors.Join(errs...)
+}
+
+// Vendors makes sure that under --sandbox the fake vendors run, here if nowhere
+// else, for a command that has something to tell them. Otherwise it does nothing.
+func (a *App) Vendors() error {
+	if !a.cfg.Sandbox || a.sandbox != nil {
+		return nil
+	}
+	return a.localSandbox(nil, a.localURL(), true)
 }
 
 // Vault opens the vault, once; after a failure the next call tries again.

@@ -34,6 +34,29 @@ func (a *App) connections(ctx context.Context) ([]*provider.Connection, error) {
 	return out, errors.Join(errs...)
 }
 
+// Redirect is what to register at a connection's vendor.
+type Redirect struct {
+	Connection string
+	URI        string // {public_url}/callback/NAME, with the vendor's name for loopback
+	Refused    error  // a *provider.RedirectError: the vendor takes no such address
+}
+
+// Redirects are the redirect URIs of all connections, by name; the error is
+// about a registration that no vendor could take. It reads secrets and contacts nobody.
+func (a *App) Redirects(ctx context.Context) ([]Redirect, error) {
+	conns, err := a.connections(ctx)
+	if err != nil {
+		return nil, &UsageError{Text: err.Error()}
+	}
+	var out []Redirect
+	for _, c := range conns {
+		r := Redirect{Connection: c.Name()}
+		r.URI, r.Refused = c.RedirectURI(a.localURL())
+		out = append(out, r)
+	}
+	return out, nil
+}
+
 func (a *App) connection(ctx context.Context, name string, c config.Connection) (*provider.Connection, error) {
 	p, ok := a.catalog.Lookup(c.Provider)
 	if !ok {

@@ -15,8 +15,12 @@ const staleInstance = 24 * time.Hour
 // trusting process ids. It is a file of its own, so that SQLite's locks are untouched.
 func (a *App) holdInstance() (*os.File, error) {
 	dir := filepath.Join(a.cfg.DataDir, runFolder)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making run folder: %w", err)
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		err = os.Chmod(dir, 0o700) // a umask may take bits away from the owner, too
+	}
+	if err != nil {
+		return nil, &UsageError{Text: fmt.Sprintf("cannot write to the data folder %s: %v; make it yours to write, or use another with --data-dir", a.cfg.DataDir, err)}
 	}
 	a.sweepInstances(dir)
 	f, err := os.OpenFile(a.instanceFile(a.instance), os.O_RDWR|os.O_CREATE, 0o600)

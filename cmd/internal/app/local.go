@@ -24,9 +24,11 @@ import (
 )
 
 const (
+	anyPort    = "127.0.0.1:0" // where pages go when the shared port is taken
 	proofPath  = "/.well-known/grantry-process"
 	proofLabel = "process"
-	modeLocal  = "local"
+	modeLocal  = "local"                // pages of the local person
+	modeServe  = "serve"                // a server at which people sign in
 	takeOver   = 500 * time.Millisecond // how often a process looks whether the port is free
 )
 
@@ -53,8 +55,9 @@ func (a *App) osUser() (vault.Person, error) {
 type localPages struct {
 	app *App
 
-	mu   sync.Mutex
-	held *heldPages
+	mu     sync.Mutex
+	held   *heldPages
+	warned string // the last problem that was logged
 }
 
 // heldPages is what this process serves.
@@ -73,16 +76,20 @@ func (p *localPages) address(ctx context.Context) (string, error) {
 	if p.held != nil {
 		return p.held.url, nil
 	}
-	if err := p.hold(ctx, p.app.cfg.Listen); err == nil {
+	if err := p.hold(ctx, p.app.listen(), false); err == nil {
 		return p.held.url, nil
 	} else if !inUse(err) {
 		return "", err
 	}
-	if p.sibling(ctx) {
+	switch p.holder(ctx) {
+	case modeLocal:
 		return p.app.localURL(), nil
+	case modeServe:
+		p.app.log.Info("grantry serve holds the pages' port; this person's pages are on a free one", "listen", p.app.cfg.Listen)
+	default:
+		p.app.log.Warn("another program holds the pages' port; using a free one", "listen", p.app.cfg.Listen)
 	}
-	p.app.log.Warn("another program holds the pages' port; using a free one", "listen", p.app.cfg.Listen)
-	if err := p.hold(ctx, "127.0.0.1:0"); err != nil {
+	if err := p.hold(ctx, anyPort, true); err != nil {
 		return "", &mcp.Notice{Text: p.app.strangerText(), Err: err}
 	}
 	return p.held.url, nil
@@ -112,21 +119,32 @@ func (p *localPages) returns(connection string) error {
 	return &mcp.Notice{Text: p.app.strangerText()}
 }
 
+// listen is where the shared port is, in the one spelling that all processes
+// of the vault agree on: localhost becomes the address that it means.
+func (a *App) listen() string {
+	addr, err := net.ResolveTCPAddr("tcp", a.cfg.Listen)
+	if err != nil {
+		return a.cfg.Listen // net.Listen says what is wrong
+	}
+	return addr.String()
+}
+
 // localURL is the address of the shared port.
 func (a *App) localURL() string {
 	if a.cfg.PublicURL != "" {
 		return a.cfg.PublicURL
 	}
-	return a.scheme() + a.cfg.Listen
+	return a.scheme() + a.listen()
 }
 
-// hold listens and serves; the error of net.Listen comes back as it is.
-func (p *localPages) hold(ctx context.Context, addr string) error {
+// hold listens and serves; elsewhere says that it is not where the pages should
+// be. The error of net.Listen comes back as it is.
+func (p *localPages) hold(ctx context.Context, addr string, elsewhere bool) error {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
 	}
-	h, err := p.app.localHandler(ctx, ln, addr != p.app.cfg.Listen)
+	h, err := p.app.localHandler(ctx, ln, elsewhere)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
@@ -135,7 +153,7 @@ func (p *localPages) hold(ctx context.Context, addr string) error {
 		return errors.Join(err, ln.Close())
 	}
 	srv := &http.Server{Handler: h.handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes, ErrorLog: p.app.errorLog()}
-	p.held = &heldPages{url: h.url, http: srv, elsewhere: addr != p.app.cfg.Listen}
+	p.held = &heldPages{url: h.url, http: srv, elsewhere: elsewhere}
 	go func() { _ = srv.Serve(secured) }()
 	return nil
 }
@@ -147,12 +165,14 @@ type localServer struct {
 }
 
 func (a *App) localHandler(ctx context.Context, ln net.Listener, elsewhere bool) (*localServer, error) {
-	address := a.scheme() + ln.Addr().String()
-	if a.cfg.PublicURL != "" && !elsewhere {
+	address, proven := a.scheme()+ln.Addr().String(), a.listen()
+	if elsewhere {
+		proven = ln.Addr().String()
+	} else if a.cfg.PublicURL != "" {
 		address = a.cfg.PublicURL
 	}
 	if a.cfg.Sandbox && a.sandbox == nil {
-		if err := a.startSandbox(ln, address); err != nil {
+		if err := a.localSandbox(ln, address, elsewhere); err != nil {
 			return nil, err
 		}
 	}
@@ -170,7 +190,7 @@ func (a *App) localHandler(ctx context.Context, ln net.Listener, elsewhere bool)
 	if err != nil {
 		return nil, err
 	}
-	return &localServer{url: address, handler: a.proving(v, ln.Addr().String(), modeLocal, a.routes(v, nil, pages, address))}, nil
+	return &localServer{url: address, handler: a.proving(v, proven, modeLocal, a.routes(v, nil, pages, address))}, nil
 }
 
 // proof is what the holder of the port answers to a nonce.
@@ -200,23 +220,24 @@ func (a *App) proving(v *vault.Vault, addr, mode string, next http.Handler) http
 	return mux
 }
 
-// sibling asks the holder of the port for its proof. The MAC is over the
-// address, so that a stranger cannot pass the question on to a process of ours elsewhere.
-func (p *localPages) sibling(ctx context.Context) bool {
+// holder asks who holds the port for a proof, and answers its mode; "" is a
+// stranger. The MAC is over the address, so that a stranger cannot pass the
+// question on to a process of ours elsewhere.
+func (p *localPages) holder(ctx context.Context) string {
 	v, err := p.app.Vault(ctx)
 	if err != nil {
-		return false
+		return ""
 	}
 	raw := make([]byte, 16)
 	if _, err := io.ReadFull(rand.Reader, raw); err != nil {
-		return false
+		return ""
 	}
 	nonce := base64.RawURLEncoding.EncodeToString(raw)
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.app.scheme()+p.app.cfg.Listen+proofPath+"?nonce="+url.QueryEscape(nonce), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.app.scheme()+p.app.listen()+proofPath+"?nonce="+url.QueryEscape(nonce), nil)
 	if err != nil {
-		return false
+		return ""
 	}
 	client := &http.Client{
 		// The MAC proves who answers, whatever name the certificate is for.
@@ -225,39 +246,52 @@ func (p *localPages) sibling(ctx context.Context) bool {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return false
+		return ""
 	}
 	defer resp.Body.Close()
 	var got proof
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<10)).Decode(&got); err != nil {
-		return false
+		return ""
 	}
-	return got.Mode == modeLocal && hmac.Equal([]byte(got.MAC), []byte(prove(v, modeLocal, p.app.cfg.Listen, nonce)))
+	if !hmac.Equal([]byte(got.MAC), []byte(prove(v, got.Mode, p.app.listen(), nonce))) {
+		return ""
+	}
+	return got.Mode
 }
 
 // run keeps the pages reachable while the program runs: it takes the port over when its holder has gone.
 func (p *localPages) run(ctx context.Context) {
 	tick := time.NewTicker(takeOver)
 	defer tick.Stop()
-	for {
+	for holds := false; !holds; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			p.tryHold(ctx)
+			holds = p.tryHold(ctx)
 		}
+	}
+	if v, err := p.app.Vault(ctx); err == nil {
+		p.app.sweep(ctx, v) // the holder sweeps for all
 	}
 }
 
-func (p *localPages) tryHold(ctx context.Context) {
+// tryHold says whether this process serves the pages.
+func (p *localPages) tryHold(ctx context.Context) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.held != nil {
-		return
+		return true
 	}
-	if err := p.hold(ctx, p.app.cfg.Listen); err != nil && !inUse(err) && ctx.Err() == nil {
+	err := p.hold(ctx, p.app.listen(), false)
+	if err == nil {
+		return true
+	}
+	if !inUse(err) && ctx.Err() == nil && err.Error() != p.warned {
+		p.warned = err.Error() // said once, and tried again
 		p.app.log.Warn("serving the pages", "error", err)
 	}
+	return false
 }
 
 // stop ends the pages; a browser in the middle of a request has a moment to finish.

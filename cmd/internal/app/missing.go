@@ -10,13 +10,9 @@ import (
 	"github.com/grantry/grantry/cmd/internal/app/config"
 )
 
-// missingParts looks for settings that this version reads and does not act on
-// yet. One that would restrict something is refused: a rule that nobody holds
-// is worse than none. The others are named in the log.
-func missingParts(c *config.Config, log *slog.Logger) error {
-	if c.Sandbox {
-		return nil
-	}
+// Unheld are the rules of a config that this version reads and cannot hold yet,
+// as paths. Nothing starts with one: a rule that nobody holds is worse than none.
+func Unheld(c *config.Config) []string {
 	var refused []string
 	for _, name := range slices.Sorted(maps.Keys(c.Connections)) {
 		conn := c.Connections[name]
@@ -33,7 +29,15 @@ func missingParts(c *config.Config, log *slog.Logger) error {
 	if c.Audit.Anchor != "" {
 		refused = append(refused, "audit.anchor")
 	}
-	if len(refused) > 0 {
+	return refused
+}
+
+// missingParts refuses what is [Unheld], and names in the log what else this version does not act on yet.
+func missingParts(c *config.Config, log *slog.Logger) error {
+	if c.Sandbox {
+		return nil
+	}
+	if refused := Unheld(c); len(refused) > 0 {
 		return &UsageError{Text: fmt.Sprintf("this version does not hold these rules yet, so it does not start with them: %s; remove them, or wait for the version that does", strings.Join(refused, ", "))}
 	}
 	for part, set := range map[string]bool{

@@ -64,30 +64,38 @@ func (a *App) open(ctx context.Context) (_ *opened, err error) {
 
 // storeAndKeys reads the key before it makes a vault file, so that a start that
 // fails for want of a key leaves nothing; a server must be asked first whether it
-// has a vault already.
+// has a vault already. Its errors are ready for people.
 func (a *App) storeAndKeys(ctx context.Context) (*sqlstore.Store, []seal.Key, error) {
 	if a.cfg.Store.IsFile() {
-		path := filepath.Join(a.cfg.DataDir, vaultFile)
-		_, err := os.Stat(path)
-		keys, err := a.keys(ctx, errors.Is(err, os.ErrNotExist))
-		if err != nil {
-			return nil, nil, err
-		}
-		store, err := sqlstore.Open(ctx, sqlstore.Config{Path: path, Logger: a.log})
-		return store, keys, storeProblem(err)
+		return a.openFile(ctx)
 	}
 	store, err := a.openPostgres(ctx)
 	if err != nil {
-		return nil, nil, storeProblem(err)
+		return nil, nil, err
 	}
 	fresh, err := isNew(ctx, store)
-	if err == nil {
-		var keys []seal.Key
-		if keys, err = a.keys(ctx, fresh); err == nil {
-			return store, keys, nil
-		}
+	if err != nil {
+		return nil, nil, errors.Join(serverProblem(err), store.Close())
 	}
-	return nil, nil, errors.Join(err, store.Close())
+	keys, err := a.keys(ctx, fresh)
+	if err != nil {
+		return nil, nil, errors.Join(err, store.Close())
+	}
+	return store, keys, nil
+}
+
+func (a *App) openFile(ctx context.Context) (*sqlstore.Store, []seal.Key, error) {
+	path := filepath.Join(a.cfg.DataDir, vaultFile)
+	_, err := os.Stat(path)
+	keys, err := a.keys(ctx, errors.Is(err, os.ErrNotExist))
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := sqlstore.Open(ctx, sqlstore.Config{Path: path, Logger: a.log})
+	if err != nil {
+		return nil, nil, a.storeProblem(err)
+	}
+	return store, keys, nil
 }
 
 func (a *App) openPostgres(ctx context.Context) (*sqlstore.Store, error) {
@@ -95,7 +103,11 @@ func (a *App) openPostgres(ctx context.Context) (*sqlstore.Store, error) {
 	if err != nil {
 		return nil, &UsageError{Text: fmt.Sprintf("store: %v", err)}
 	}
-	return sqlstore.OpenPostgres(ctx, sqlstore.PostgresConfig{URL: address, Logger: a.log})
+	store, err := sqlstore.OpenPostgres(ctx, sqlstore.PostgresConfig{URL: address, Logger: a.log})
+	if err != nil {
+		return nil, serverProblem(err)
+	}
+	return store, nil
 }
 
 // isNew says whether a store holds no vault yet: the vault's own row comes first.
@@ -146,15 +158,29 @@ func (a *App) keys(ctx context.Context, fresh bool) ([]seal.Key, error) {
 	}
 	var said *UsageError
 	if err = keyProblem(err, ref.String()); !errors.As(err, &said) {
-		err = &UsageError{Text: fmt.Sprintf("keys.source: %v", err)}
+		err = &UsageError{Text: fmt.Sprintf("keys.source: %v; it must hold the vault's key, a line with base64 of 32 bytes", err)}
 	}
 	return nil, err
 }
 
-// storeProblem says what a person can do about a vault file that others can read, or that a newer Grantry has written.
-func storeProblem(err error) error {
+// storeProblem says what a person can do about a vault file that others can read, that a newer Grantry has written, or that cannot be used.
+func (a *App) storeProblem(err error) error {
 	var newer *sqlstore.SchemaError
 	var perm *sqlstore.PermissionError
+	switch {
+	case errors.As(err, &newer):
+		return &UsageError{Text: fmt.Sprintf("%v; install the newer version again, or point data_dir at another folder", newer)}
+	case errors.As(err, &perm):
+		return &UsageError{Text: fmt.Sprintf("%v; run `chmod 600 %s`, and if others had access, treat the vault as exposed", perm, perm.Path)}
+	case errors.Is(err, context.Canceled):
+		return err
+	}
+	return fmt.Errorf("the vault in %s cannot be used: %w; if you have a backup, put it there, or point data_dir at another folder", a.cfg.DataDir, err)
+}
+
+// serverProblem is storeProblem for a PostgreSQL server. No URL is in its errors.
+func serverProblem(err error) error {
+	var newer *sqlstore.SchemaError
 	var setting *sqlstore.SettingError
 	switch {
 	case errors.Is(err, sqlstore.ErrURL):
@@ -162,11 +188,13 @@ func storeProblem(err error) error {
 	case errors.As(err, &setting):
 		return &UsageError{Text: fmt.Sprintf("store: %v; change it on the server, for this user or database (ALTER ROLE … SET %s), or take it out of the URL", setting, setting.Name)}
 	case errors.As(err, &newer):
-		return &UsageError{Text: fmt.Sprintf("%v; install that version again, or point data_dir at another folder", newer)}
-	case errors.As(err, &perm):
-		return &UsageError{Text: fmt.Sprintf("%v; run `chmod 600 %s`, and if others had access, treat the vault as exposed", perm, perm.Path)}
+		return &UsageError{Text: fmt.Sprintf("%v; install the newer version again, or point store at another database", newer)}
+	case errors.Is(err, sqlstore.ErrNotVault):
+		return &UsageError{Text: "store: the database's schema has tables of something else by the names that Grantry uses; point store at another database, or at another schema with search_path in the URL"}
+	case errors.Is(err, context.Canceled):
+		return err
 	}
-	return err
+	return fmt.Errorf("the vault at the configured store cannot be used: %w", err)
 }
 
 // keyProblem says what a person can do about a key that is missing, readable by others, or another vault's.

@@ -15,6 +15,7 @@ const sandboxState = "vendors.json"
 
 // sandboxServer is the fake vendors on their own listener.
 type sandboxServer struct {
+	base  string // "http://127.0.0.1:8788"
 	value *sandbox.Sandbox
 	http  *http.Server
 }
@@ -31,21 +32,47 @@ func (s *sandboxServer) Close() error {
 // startSandbox serves the fake vendors on the port after the pages' (any, when
 // that was left to the system). The process that holds the pages' port runs it.
 func (a *App) startSandbox(pages net.Listener, publicURL string) error {
+	addr := a.sandboxAddress(pages)
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return &UsageError{Text: fmt.Sprintf("the sandbox's vendors need %s, the port after the pages': %v; give another with --listen", addr, err)}
+	}
+	return a.serveSandbox(ln, publicURL)
+}
+
+// localSandbox is startSandbox for the pages of the local person. Where those
+// are elsewhere, the vendors stay on the port after the shared one, at which the
+// vault was told to find them: run by `grantry serve`, which holds both ports, or else here.
+func (a *App) localSandbox(pages net.Listener, publicURL string, elsewhere bool) error {
+	if !elsewhere {
+		return a.startSandbox(pages, publicURL)
+	}
+	addr, err := a.sharedSandbox()
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", addr)
+	if inUse(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return a.serveSandbox(ln, publicURL)
+}
+
+func (a *App) serveSandbox(ln net.Listener, publicURL string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err := a.prepareFolder(); err != nil {
-		return err
-	}
-	ln, err := net.Listen("tcp", a.sandboxAddress(pages))
-	if err != nil {
-		return &UsageError{Text: fmt.Sprintf("the sandbox's vendors need %s, the port after the pages': %v; give another with --listen", a.sandboxAddress(pages), err)}
+		return errors.Join(err, ln.Close())
 	}
 	sb, err := a.newSandbox("http://"+ln.Addr().String(), publicURL)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	srv := &http.Server{Handler: sb.Handler(), ReadHeaderTimeout: headerTimeout, ErrorLog: a.errorLog()}
-	a.sandbox = &sandboxServer{value: sb, http: srv}
+	a.sandbox = &sandboxServer{base: "http://" + ln.Addr().String(), value: sb, http: srv}
 	go func() { _ = srv.Serve(ln) }()
 	return nil
 }
@@ -69,16 +96,25 @@ func (a *App) sandboxAddress(pages net.Listener) string {
 	return net.JoinHostPort(host, strconv.Itoa(n+1))
 }
 
-// sandboxValue is the running sandbox, or, in a process that does not hold the
-// port, one that is only read for its registrations.
+// sharedSandbox is the address after the shared port.
+func (a *App) sharedSandbox() (string, error) {
+	host, port, err := net.SplitHostPort(a.listen())
+	n, _ := strconv.Atoi(port)
+	if err != nil || n == 0 {
+		return "", &UsageError{Text: "the sandbox is not running: start `grantry serve --sandbox` first, or name its address with --listen"}
+	}
+	return net.JoinHostPort(host, strconv.Itoa(n+1)), nil
+}
+
+// sandboxValue is the running sandbox, or, in a process that does not run it,
+// one that is only read for its registrations.
 func (a *App) sandboxValue() (*sandbox.Sandbox, error) {
 	if a.sandbox != nil {
 		return a.sandbox.value, nil
 	}
-	host, port, err := net.SplitHostPort(a.cfg.Listen)
-	n, _ := strconv.Atoi(port)
-	if err != nil || n == 0 {
-		return nil, &UsageError{Text: "the sandbox is not running: start `grantry serve --sandbox` first, or name its address with --listen"}
+	addr, err := a.sharedSandbox()
+	if err != nil {
+		return nil, err
 	}
-	return a.newSandbox("http://"+net.JoinHostPort(host, strconv.Itoa(n+1)), "http://"+a.cfg.Listen)
+	return a.newSandbox("http://"+addr, "http://"+a.listen())
 }

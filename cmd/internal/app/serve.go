@@ -21,7 +21,7 @@ const (
 	headerTimeout = 5 * time.Second
 	idleTimeout   = 60 * time.Second
 	headerBytes   = 16 << 10
-	stopWithin    = 10 * time.Second
+	stopWithin    = 8 * time.Second // then connections are cut; the whole stop takes 10
 	sweepEvery    = time.Minute
 )
 
@@ -66,7 +66,7 @@ func (a *App) Serve(ctx context.Context, ready func(Ready)) error {
 func (a *App) readyLines(publicURL string) Ready {
 	r := Ready{MCP: publicURL + "/mcp", Connections: publicURL + "/connections"}
 	if a.sandbox != nil {
-		r.Sandbox, r.Control = a.sandbox.value.Issuer().Issuer, a.sandbox.value.ControlSecret()
+		r.Sandbox, r.Control = a.sandbox.base, a.sandbox.value.ControlSecret()
 	}
 	return r
 }
@@ -131,7 +131,7 @@ func (a *App) server(ctx context.Context, publicURL string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &server{vault: v, mcp: m, handler: a.routes(v, m, pages, publicURL)}, nil
+	return &server{vault: v, mcp: m, handler: a.proving(v, a.listen(), modeServe, a.routes(v, m, pages, publicURL))}, nil
 }
 
 // pages makes the handler of what people see.

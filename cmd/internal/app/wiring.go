@@ -2,6 +2,7 @@ package app
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/grantry/grantry/mcp"
 	"github.com/grantry/grantry/tools"
@@ -18,17 +19,26 @@ func AllTools() []tools.Tool {
 	return slices.Concat(calendar.Tools(), documents.Tools(), crm.Tools(), chat.Tools())
 }
 
-// Tools are the enabled ones.
-func (a *App) Tools() []tools.Tool {
-	return slices.DeleteFunc(AllTools(), func(t tools.Tool) bool { return !slices.Contains(a.cfg.Tools.Groups, t.Group) })
+// ToolNames are the names of all tools.
+func ToolNames() []string {
+	var names []string
+	for _, t := range AllTools() {
+		names = append(names, t.Name)
+	}
+	return names
 }
 
-// Catalog is what this build knows of vendors.
-func (a *App) Catalog() *provider.Set { return a.catalog }
+// enabledTools are those that the config does not leave out. Making them takes
+// a millisecond or two of the start, so it is done once, and not by every command.
+func enabledTools(groups []string) func() []tools.Tool {
+	return sync.OnceValue(func() []tools.Tool {
+		return slices.DeleteFunc(AllTools(), func(t tools.Tool) bool { return !slices.Contains(groups, t.Group) })
+	})
+}
 
 func (a *App) mcpConfig(publicURL string) mcp.Config {
 	cfg := mcp.Config{
-		Tools: a.Tools(), Writes: a.cfg.Tools.Writes, Policy: a.cfg.Tools.Policy, PublicURL: publicURL,
+		Tools: a.tools(), Writes: a.cfg.Tools.Writes, Policy: a.cfg.Tools.Policy, PublicURL: publicURL,
 		Version: a.opts.Version, Agent: a.opts.Agent, Logger: a.log, Connections: map[string]string{},
 		Limits: mcp.Limits{CallsPerMinute: a.cfg.Limits.CallsPerMinute, WritesPerMinute: a.cfg.Limits.WritesPerMinute},
 	}
@@ -36,7 +46,7 @@ func (a *App) mcpConfig(publicURL string) mcp.Config {
 		cfg.Connections[name] = c.Provider
 	}
 	if a.cfg.Sandbox {
-		cfg.Writes, cfg.Connections = "allow", map[string]string{}
+		cfg.Connections = map[string]string{}
 		for _, name := range sandboxVendors {
 			cfg.Connections[name] = name
 		}
@@ -52,7 +62,7 @@ func (a *App) scopesFor(v *vault.Vault) func(string) []string {
 			return nil
 		}
 		scopes := a.cfg.Connections[name].Scopes
-		for _, t := range a.Tools() {
+		for _, t := range a.tools() {
 			for _, n := range t.Needs() {
 				if n.Provider == c.Provider().Name {
 					scopes = provider.Union(scopes, n.Ask())

@@ -27,7 +27,9 @@ func options(home string, env map[string]string) config.Options {
 			"oidc":       {Required: []string{"issuer", "api_hosts"}, Forbidden: []string{"token", "tenant"}},
 			"oauth2":     {Required: []string{"endpoints.authorization", "endpoints.token", "api_hosts"}, Forbidden: []string{"issuer", "token", "tenant"}},
 		},
-		Tools: []string{"calendar_list_events", "chat_post_message", "crm_query", "documents_read", "documents_search"},
+		Tools: func() []string {
+			return []string{"calendar_list_events", "chat_post_message", "crm_query", "documents_read", "documents_search"}
+		},
 	}
 }
 

@@ -106,10 +106,11 @@ func (r *reader) checkPlainHTTP(c *Config) {
 
 // checkPolicy finds exceptions for tools that do not exist: they would have
 // no effect, silently.
-func (r *reader) checkPolicy(c *Config, known []string) {
-	if known == nil {
+func (r *reader) checkPolicy(c *Config, tools func() []string) {
+	if tools == nil || len(c.Tools.Policy) == 0 {
 		return
 	}
+	known := tools()
 	for name := range c.Tools.Policy {
 		if !slices.Contains(known, name) && checkToolName(r, name) == "" {
 			r.problem(join("tools.policy", name), "there is no such tool"+meant(name, known)+"; `grantry tools list` shows them")

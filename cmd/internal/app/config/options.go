@@ -26,8 +26,9 @@ type Options struct {
 	// Providers are the known providers with the keys that a connection to
 	// them needs and must not have; nil = not checked.
 	Providers map[string]ProviderRule
-	// Tools are the names of all tools, for tools.policy; nil = not checked.
-	Tools []string
+	// Tools answers the names of all tools, and is asked only when
+	// tools.policy names one; nil = not checked.
+	Tools func() []string
 }
 
 // ProviderRule says which keys a connection to one provider must and must not
@@ -116,14 +117,15 @@ func (o Options) locate() (string, error) {
 
 // readTrusted reads a configuration file that only we or root can have written.
 func readTrusted(name string) ([]byte, error) {
+	const next = "; name another file with --config or $GRANTRY_CONFIG, or neither for the defaults"
 	if info, err := os.Stat(name); err != nil {
-		return nil, fmt.Errorf("opening the configuration: %w", err)
+		return nil, fmt.Errorf("opening the configuration %s: %w"+next, name, cause(err))
 	} else if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("opening the configuration: %s is not a regular file", name)
+		return nil, fmt.Errorf("opening the configuration %s: not a regular file"+next, name)
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("opening the configuration: %w", err)
+		return nil, fmt.Errorf("opening the configuration %s: %w: the user that runs Grantry must be able to read it", name, cause(err))
 	}
 	defer f.Close()
 	if err := checkTrusted(f); err != nil {

@@ -27,7 +27,7 @@ func Ensure(dir string) (warnings []string, err error) {
 		info, err = makeFolder(dir)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("making the data folder: %w", err)
+		return nil, fmt.Errorf("making the data folder %s: %w; set data_dir, or give --data-dir", dir, err)
 	}
 	if !info.IsDir() {
 		return nil, fmt.Errorf("the data folder %s is a file: set data_dir, or give --data-dir", dir)

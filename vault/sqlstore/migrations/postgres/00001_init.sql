@@ -58,6 +58,7 @@ CREATE TABLE grants (
     UNIQUE (user_key, connection, account_key)
 );
 CREATE INDEX grants_created ON grants (created, id);
+CREATE INDEX grants_account ON grants (connection, account_key);
 
 -- What one agent may do with one account.
 CREATE TABLE access (

@@ -1,0 +1,9 @@
+// Package bench measures what DESIGN's budgets speak of. Nothing is asserted
+// here: a figure belongs to a machine. Run
+//
+//	go test -run '^$' -bench . ./bench
+//
+// Each benchmark reports operations per second and the 50th and 99th percentile
+// of one operation. The vault is a real one on a real SQLite file with
+// synchronous=FULL, the vendor a small server on loopback.
+package bench

@@ -1,0 +1,194 @@
+package app_test
+
+import (
+	"context"
+	"html"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/grantry/grantry/cmd/internal/app"
+	"github.com/grantry/grantry/cmd/internal/app/config"
+	"github.com/grantry/grantry/vault"
+)
+
+// DESIGN 7: processes of one vault share the port, however each spells its address.
+func TestOnePortHoweverSpelled(t *testing.T) {
+	t.Parallel()
+	dir, port := t.TempDir(), freePort(t)
+	var links []string
+	for _, host := range []string{"localhost", "127.0.0.1", "localhost"} {
+		l := local(t, start(t, dir, net.JoinHostPort(host, port)))
+		links = append(links, link(t, l, "salesforce"))
+	}
+	for _, got := range links {
+		if got != links[0] || !strings.HasPrefix(got, "http://127.0.0.1:"+port+"/consent/") {
+			t.Errorf("links differ: %q", links)
+		}
+	}
+}
+
+// DESIGN 7: while `serve --sandbox` holds the port, the local person still consents, at the vendors that it runs.
+func TestLocalPersonBesideServe(t *testing.T) {
+	t.Parallel()
+	dir, port := t.TempDir(), freePort(t)
+	serve(t, start(t, dir, "127.0.0.1:"+port))
+	l := local(t, start(t, dir, "127.0.0.1:"+port))
+	at := link(t, l, "salesforce")
+	if strings.Contains(at, ":"+port+"/") {
+		t.Fatalf("%s is where people sign in", at)
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &browser{t: t, client: &http.Client{Jar: jar}}
+	b.get(at)
+	vendor := b.post("answer", "allow")
+	b.get(vendor)
+	if page := b.post("user", "alice"); !strings.Contains(b.body, "Salesforce is connected") {
+		t.Errorf("after consent at %s: %s", vendor, page)
+	}
+	accounts, err := l.Vault.Accounts(t.Context(), l.Person.Caller)
+	if err != nil || len(accounts) != 1 || accounts[0].State != vault.GrantActive {
+		t.Errorf("accounts: %+v, %v", accounts, err)
+	}
+}
+
+func start(t *testing.T, dir, listen string) *app.App {
+	t.Helper()
+	cfg, err := config.Load(t.Context(), config.Options{
+		Home: dir, Env: func(string) string { return "" }, DataDir: filepath.Join(dir, "data"), Listen: listen, Sandbox: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := app.New(app.Options{Config: cfg, Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return a
+}
+
+func local(t *testing.T, a *app.App) *app.Local {
+	t.Helper()
+	l, err := a.Local(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	return l
+}
+
+func serve(t *testing.T, a *app.App) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	ended, ready := make(chan error, 1), make(chan app.Ready, 1)
+	go func() { ended <- a.Serve(ctx, func(r app.Ready) { ready <- r }) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	select {
+	case <-ready:
+	case <-time.After(time.Minute):
+		t.Fatal("the server is not ready")
+	}
+}
+
+func link(t *testing.T, l *app.Local, connection string) string {
+	t.Helper()
+	k, _, err := l.Vault.OpenTicket(t.Context(), vault.TicketRequest{Owner: l.Person, Need: &vault.ConsentError{
+		Reason: vault.NotConnected, Options: []vault.Option{{Connection: connection, Scopes: []string{"api"}, VendorNeeded: true}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := l.Link(t.Context(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+// freePort is a port that is free together with the next, at which the sandbox's vendors listen.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		port := 14000 + 2*rand.IntN(1500)
+		first, err1 := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		next, err2 := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+1))
+		for _, ln := range []net.Listener{first, next} {
+			if ln != nil {
+				ln.Close()
+			}
+		}
+		if err1 == nil && err2 == nil {
+			return strconv.Itoa(port)
+		}
+	}
+	t.Fatal("no two free ports side by side")
+	return ""
+}
+
+// browser keeps cookies and the last page.
+type browser struct {
+	t         *testing.T
+	client    *http.Client
+	url, body string
+}
+
+var (
+	hidden  = regexp.MustCompile(`<input type="hidden" name="(\w+)" value="([^"]*)"`)
+	forward = regexp.MustCompile(`http-equiv="refresh" content="\d+;url=([^"]+)"`)
+)
+
+func (b *browser) get(at string) {
+	b.t.Helper()
+	resp, err := b.client.Get(at)
+	b.read(resp, err)
+}
+
+// post sends the page's form to its own address, and answers where the next page moves on to, else what it says.
+func (b *browser) post(name, value string) string {
+	b.t.Helper()
+	form := url.Values{name: {value}}
+	for _, m := range hidden.FindAllStringSubmatch(b.body, -1) {
+		form.Set(m[1], m[2])
+	}
+	resp, err := b.client.PostForm(b.url, form)
+	b.read(resp, err)
+	if m := forward.FindStringSubmatch(b.body); m != nil {
+		return html.UnescapeString(m[1])
+	}
+	return b.body
+}
+
+func (b *browser) read(resp *http.Response, err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.url, b.body = resp.Request.URL.String(), string(body)
+}

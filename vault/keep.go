@@ -1,0 +1,173 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/grantry/grantry/vault/provider"
+)
+
+var (
+	errClosed  = errors.New("vault is closed")
+	errUnsaved = errors.New("a refreshed grant is not stored yet")
+)
+
+const (
+	keepTries = 5               // of a refresh, until its callers are told
+	keepPause = 5 * time.Second // at most, between the tries behind their back
+	lastTries = 10              // once the vault is closed, 200 ms apart
+)
+
+// unsaved are the grants whose new tokens are in this process's memory only.
+// Nothing is sent for them meanwhile: the token in the row may be spent.
+type unsaved struct{ m sync.Map }
+
+func (u *unsaved) has(grant string) bool { _, ok := u.m.Load(grant); return ok }
+
+func (u *unsaved) any() (found bool) {
+	u.m.Range(func(any, any) bool { found = true; return false })
+	return found
+}
+
+// work counts what Close waits for, and lets nothing in afterwards.
+type work struct {
+	mu     sync.Mutex
+	closed bool
+	n      sync.WaitGroup
+}
+
+func (w *work) enter() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return false
+	}
+	w.n.Add(1)
+	return true
+}
+
+func (w *work) leave() { w.n.Done() }
+
+func (w *work) isClosed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.closed
+}
+
+func (w *work) close() {
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
+	w.n.Wait()
+}
+
+// keep stores what a refresh answered: first of all, before anything is checked
+// or used. Where the store fails, the tokens stay in memory and are tried again
+// until they are stored; callers are told meanwhile.
+func (v *Vault) keep(ctx context.Context, a *attempt, g *provider.Grant) error {
+	wait := 50 * time.Millisecond
+	for range keepTries {
+		if v.save(ctx, a, g) == nil {
+			return nil
+		}
+		time.Sleep(wait)
+		wait *= 2
+	}
+	v.unsaved.m.Store(a.p.row.ID, nil)
+	v.work.n.Add(1) // its refresh is counted, so that Close cannot be past waiting
+	go func() {
+		defer v.work.leave()
+		defer v.unsaved.m.Delete(a.p.row.ID)
+		v.keepTrying(ctx, a, g, wait)
+	}()
+	return errUnsaved
+}
+
+func (v *Vault) keepTrying(ctx context.Context, a *attempt, g *provider.Grant, wait time.Duration) {
+	for last := 0; last < lastTries; {
+		if v.work.isClosed() {
+			wait = 200 * time.Millisecond
+			last++
+		}
+		if v.save(ctx, a, g) == nil {
+			return
+		}
+		for until := time.Now().Add(wait); time.Now().Before(until) && (last > 0 || !v.work.isClosed()); {
+			time.Sleep(50 * time.Millisecond)
+		}
+		wait = min(2*wait, keepPause)
+	}
+	v.log.Error("a refreshed grant was lost: it could not be stored before the end", "grant", a.p.row.ID)
+}
+
+// save stores once. Where only the audit fails, the token is saved without its
+// entry, and nothing is released until the entry is written (AuditGap): losing
+// the token would help no one.
+func (v *Vault) save(ctx context.Context, a *attempt, g *provider.Grant) (err error) {
+	late := false
+	for _, gap := range []bool{false, true} {
+		if err = v.store.Update(ctx, func(tx Tx) (err error) { late, err = v.saveIn(tx, a, g, gap); return err }); err == nil {
+			break
+		}
+		v.log.Error("a refreshed grant is not stored yet", "grant", a.p.row.ID, "without_entry", gap, "error", err)
+	}
+	if err == nil && late {
+		_, _ = v.revokeAtVendor(ctx, a.p.row, v.refreshed(GrantRow{}, tokens{}, g).tokens) // it logs what the vendor says
+	}
+	v.bell.ring()
+	return err
+}
+
+// saveIn writes the row's next generation. The compare-and-swap is on the
+// generation, so that a late holder never clobbers a winner. late says that the
+// account was revoked meanwhile: then nothing is stored, and the tokens go back.
+func (v *Vault) saveIn(tx Tx, a *attempt, g *provider.Grant, gap bool) (late bool, err error) {
+	row, err := tx.Grants().Get(a.p.row.ID)
+	if err != nil {
+		return errors.Is(err, ErrNotFound), unless(ErrNotFound, err)
+	}
+	if row.Gen != a.p.row.Gen {
+		return row.State == string(GrantRevoked), v.keepAlternate(tx, a, row, g)
+	}
+	dek, err := v.userDEK(tx, row.User)
+	if err != nil {
+		return false, err
+	}
+	next := v.refreshed(row, a.p.tokens, g)
+	if next.row.AuditGap = row.AuditGap || gap; row.State != string(GrantQuarantined) {
+		next.row.State = string(GrantActive) // whatever a slower process took the old token's end for
+	}
+	if err := v.sealTokens(dek, &next.row, next.tokens); err != nil {
+		return false, err
+	}
+	if err := tx.Grants().Swap(next.row, row.Gen); err != nil {
+		return false, err
+	}
+	if err := tx.Grants().Lease(row.ID, next.row.Gen, row.LeaseSeq, Lease{Seq: row.LeaseSeq, AttemptAt: row.AttemptAt}); err != nil || gap {
+		return false, err
+	}
+	return false, v.append(tx, refreshedEntry(next.row))
+}
+
+func refreshedEntry(g GrantRow) Entry {
+	return Entry{Kind: "grant.refreshed", user: g.User, Connection: g.Connection, Account: g.ID, Scopes: provider.ParseScopes(g.Scopes)}
+}
+
+// closeGap writes the entry that a refresh could not, so that its token can be released.
+func (v *Vault) closeGap(ctx context.Context, id string) error {
+	return v.store.Update(ctx, func(tx Tx) error {
+		g, err := tx.Grants().Get(id)
+		if err != nil || !g.AuditGap {
+			return unless(ErrNotFound, err)
+		}
+		g.AuditGap = false
+		if err := tx.Grants().Swap(g, g.Gen); err != nil {
+			return err
+		}
+		e := refreshedEntry(g)
+		e.Reason = "audit_gap"
+		return v.append(tx, e)
+	})
+}
