@@ -26,6 +26,7 @@ var migrations embed.FS
 type identity struct {
 	application, version int64
 	tables               int64 // without SQLite's and goose's own
+	migrated             int64 // the newest migration that goose noted, in a file that is ours
 }
 
 // migrate looks at the file before anything is written to it, refuses one that is
@@ -43,8 +44,8 @@ func (f *sqliteFile) migrate(ctx context.Context) error {
 	switch {
 	case have.application != applicationID && have != (identity{}):
 		return ErrNotVault
-	case have.version > known:
-		return &SchemaError{Have: have.version, Known: known}
+	case max(have.version, have.migrated) > known:
+		return &SchemaError{Have: max(have.version, have.migrated), Known: known}
 	case have.version == known:
 		return nil
 	}
@@ -67,6 +68,11 @@ func (f *sqliteFile) inspect(ctx context.Context) (id identity, err error) {
 			return id, inspectError(err)
 		}
 	}
+	if id.application == applicationID {
+		if id.migrated, err = noted(ctx, db); err != nil {
+			return id, inspectError(err)
+		}
+	}
 	var verdict string
 	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
 		return id, inspectError(err)
@@ -75,6 +81,17 @@ func (f *sqliteFile) inspect(ctx context.Context) (id identity, err error) {
 		return id, ErrCorrupt
 	}
 	return id, nil
+}
+
+// noted answers the newest migration in goose's list, 0 if there is no list.
+func noted(ctx context.Context, db *sql.DB) (version int64, err error) {
+	var lists int64
+	err = db.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'goose_db_version'`).Scan(&lists)
+	if err != nil || lists == 0 {
+		return 0, err
+	}
+	err = db.QueryRowContext(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&version)
+	return version, err
 }
 
 func inspectError(err error) error {

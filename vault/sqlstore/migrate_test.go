@@ -72,6 +72,26 @@ func TestNewerSchema(t *testing.T) {
 	})
 }
 
+// TestNewerMigrations wants goose's list to be enough, without the file's own version.
+func TestNewerMigrations(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	if err := openStore(t, path).Close(); err != nil {
+		t.Fatal(err)
+	}
+	raw(t, path, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (7, 0)")
+	openStore(t, path) // one that was taken back
+	path = newPath(t)
+	if err := openStore(t, path).Close(); err != nil {
+		t.Fatal(err)
+	}
+	raw(t, path, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (7, 1)")
+	refuses(t, path, func(err error) bool {
+		var newer *sqlstore.SchemaError
+		return errors.As(err, &newer) && newer.Have == 7 && newer.Known == 1
+	})
+}
+
 func TestForeignFiles(t *testing.T) {
 	t.Parallel()
 	foreign := func(err error) bool { return errors.Is(err, sqlstore.ErrNotVault) }
