@@ -43,12 +43,19 @@ type bench struct {
 	clock  *clock
 	keys   []seal.Key
 	path   string
+	server string // URL of a PostgreSQL database, "" = the file at path
 	log    *bytes.Buffer
 	store  vault.Store
 	conns  []*provider.Connection
 }
 
 func newBench(t *testing.T, change ...func(*vault.Config)) *bench {
+	t.Helper()
+	return newBenchOn(t, "", change...)
+}
+
+// newBenchOn is newBench on a PostgreSQL database.
+func newBenchOn(t *testing.T, server string, change ...func(*vault.Config)) *bench {
 	t.Helper()
 	key, err := seal.GenerateKey(rand.Reader)
 	if err != nil {
@@ -57,22 +64,35 @@ func newBench(t *testing.T, change ...func(*vault.Config)) *bench {
 	c := &clock{now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
 	b := &bench{
 		t: t, vendor: newVendor(t, c.Now), clock: c,
-		keys: []seal.Key{key}, path: filepath.Join(t.TempDir(), "vault.db"), log: new(bytes.Buffer),
+		keys: []seal.Key{key}, path: filepath.Join(t.TempDir(), "vault.db"), server: server, log: new(bytes.Buffer),
 	}
 	b.conns = []*provider.Connection{b.vendor.connection("files")}
 	b.Vault = b.open("p1", change...)
 	return b
 }
 
-// open opens the same file once more, as another process would.
-func (b *bench) open(instance string, change ...func(*vault.Config)) *vault.Vault {
+// openStore opens the bench's database: a file, or the server that it names.
+func (b *bench) openStore() vault.Store {
 	b.t.Helper()
-	store, err := sqlstore.Open(b.t.Context(), sqlstore.Config{Path: b.path})
+	var store vault.Store
+	var err error
+	if b.server != "" {
+		store, err = sqlstore.OpenPostgres(b.t.Context(), sqlstore.PostgresConfig{URL: provider.NewSecret(b.server)})
+	} else {
+		store, err = sqlstore.Open(b.t.Context(), sqlstore.Config{Path: b.path})
+	}
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	return store
+}
+
+// open opens the same database once more, as another process would.
+func (b *bench) open(instance string, change ...func(*vault.Config)) *vault.Vault {
+	b.t.Helper()
+	b.store = b.openStore()
+	store := b.store
 	b.t.Cleanup(func() { _ = store.Close() })
-	b.store = store
 	cfg := vault.Config{
 		Store: store, Keys: b.keys, Connections: b.conns, Instance: instance, Now: b.clock.Now,
 		Logger: slog.New(slog.NewTextHandler(&locked{w: b.log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
