@@ -132,6 +132,7 @@ func (v *Vault) release(ctx context.Context, r Request, p picked) (*Token, error
 	if err != nil {
 		return nil, degraded(fmt.Errorf("writing the audit entry: %w", err))
 	}
+	hit("after_release")
 	return &Token{
 		Bearer: provider.Bearer{
 			Token: provider.NewSecret(p.tokens.access.Token), Connection: p.conn, APIBase: p.tokens.access.APIBase,

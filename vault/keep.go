@@ -70,6 +70,7 @@ func (v *Vault) keep(ctx context.Context, a *attempt, g *provider.Grant) error {
 	wait := 50 * time.Millisecond
 	for range keepTries {
 		if v.save(ctx, a, g) == nil {
+			hit("after_save")
 			return nil
 		}
 		time.Sleep(wait)

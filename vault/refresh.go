@@ -75,11 +75,14 @@ func (v *Vault) refreshOnce(ctx context.Context, p picked, stale *provider.Beare
 		if err := v.store.Check(ctx); err != nil {
 			return err
 		}
+		hit("before_claim")
 		a, err := v.claim(ctx, p, stale)
 		if err != nil || a == nil {
 			return err
 		}
+		hit("after_claim")
 		grant, err := a.p.conn.Refresh(ctx, provider.NewSecret(a.p.tokens.refresh), provider.ParseScopes(a.p.row.Scopes))
+		hit("after_answer")
 		if err == nil {
 			return v.keep(ctx, a, grant)
 		}
