@@ -165,11 +165,7 @@ func (v *Vault) still(tx Tx, r Request, p picked) error {
 	if err != nil {
 		return err
 	}
-	if err := tx.Access().Touch(a.ID, a.Once, once, v.now()); err != nil {
-		return movedIf(ErrConflict, err)
-	}
-	g.Used = v.now()
-	return tx.Grants().Swap(g, g.Gen)
+	return movedIf(ErrConflict, tx.Access().Touch(a.ID, a.Once, once, v.now()))
 }
 
 func movedIf(target, err error) error {

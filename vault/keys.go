@@ -45,11 +45,11 @@ func (v *Vault) unlock(ctx context.Context) error {
 }
 
 func (v *Vault) loadRoot(tx Tx) error {
-	id, err := tx.Users().Setting(settingID)
+	id, err := tx.Vault().Setting(settingID)
 	if err != nil {
 		return err
 	}
-	kek, err := tx.Users().Setting(settingKEK)
+	kek, err := tx.Vault().Setting(settingKEK)
 	if err != nil || len(kek) != len(seal.KeyID{}) {
 		return fmt.Errorf("reading active key id: %w", seal.ErrOpen)
 	}
@@ -78,10 +78,10 @@ func (v *Vault) drawRoot(tx Tx) error {
 	if v.root, err = v.newUser(tx, UserRow{Created: v.now()}, nil); err != nil {
 		return err
 	}
-	if err := tx.Users().SetSetting(settingKEK, active[:]); err != nil {
+	if err := tx.Vault().SetSetting(settingKEK, active[:]); err != nil {
 		return err
 	}
-	return tx.Users().SetSetting(settingID, []byte(id))
+	return tx.Vault().SetSetting(settingID, []byte(id))
 }
 
 // newUser stores a user with a fresh data key.
@@ -110,7 +110,7 @@ func (v *Vault) dataKeyByID(tx Tx, user string, id []byte) (*seal.DEK, error) {
 	if dek, ok := v.deks.get(seal.DEKID(id), user); ok {
 		return dek, nil
 	}
-	row, err := tx.Users().DataKey(id)
+	row, err := tx.Keys().Get(id)
 	if err != nil {
 		return nil, fmt.Errorf("reading data key: %w", err)
 	}

@@ -26,6 +26,9 @@ var (
 type Store interface {
 	View(ctx context.Context, fn func(tx Tx) error) error
 	Update(ctx context.Context, fn func(tx Tx) error) error
+	// Append is an Update that writes nothing but audit entries. When it answers nil they outlive this process,
+	// and the machine once a later Update is done: whoever appends sees to one within 250 ms.
+	Append(ctx context.Context, fn func(tx Tx) error) error
 	// Check proves that the store can take a synced write now (readiness, and before a refresh token is spent).
 	Check(ctx context.Context) error
 	// Close waits for transactions in flight.
@@ -35,10 +38,14 @@ type Store interface {
 // Tx is a transaction's view of the tables. It is not safe for concurrent use and ends with its function.
 type Tx interface {
 	Users() UserRows
+	Keys() KeyRows
 	Grants() GrantRows
+	Upkeep() UpkeepRows
 	Access() AccessRows
 	Records() RecordRows
 	Audit() AuditRows
+	Vault() VaultRows
+	Processes() ProcessRows
 }
 
 // UserRow is a person, and with them the data keys that seal everything of
@@ -58,18 +65,69 @@ type KeyRow struct {
 	Created int64
 }
 
-// UserRows are the users, their wrapped data keys and the vault's own settings.
+// UserRows are the users.
 type UserRows interface {
 	// Get answers the user, or ErrNotFound.
 	Get(key string) (UserRow, error)
 	// Put inserts a user with their first data key; ErrConflict when they exist.
 	Put(u UserRow, k KeyRow) error
-	// DataKey answers a wrapped data key by its id, or ErrNotFound.
-	DataKey(id []byte) (KeyRow, error)
-	// Setting answers a value of the vault itself (instance id, active key id), or ErrNotFound.
+	// Use makes another of their data keys the one in use and replaces the profile that the old one sealed; ErrConflict when from is not in use any more.
+	Use(key string, from, to, profileCT []byte) error
+	// List answers users by their key, after after and at most limit, without the vault's own row.
+	List(after string, limit int) ([]UserRow, error)
+	// Delete removes a user with their data keys, grants, access and records; the audit stays. ErrNotFound when there is none.
+	Delete(key string) error
+}
+
+// KeyRows are the wrapped data keys.
+type KeyRows interface {
+	// Get answers a wrapped data key by its id, or ErrNotFound.
+	Get(id []byte) (KeyRow, error)
+	// Insert adds one for an existing user; ErrConflict when its id is there.
+	Insert(k KeyRow) error
+	// Rewrap replaces the wrapped form from by to; ErrConflict when it is not from any more.
+	Rewrap(id, from, to []byte) error
+	// Others answers keys that are not wrapped under kek (8 bytes), by id, after after and at most limit.
+	Others(kek, after []byte, limit int) ([]KeyRow, error)
+	// Count says how many keys are wrapped under which KEK.
+	Count() ([]KeyCount, error)
+}
+
+// KeyCount is how many data keys are wrapped under a KEK.
+type KeyCount struct {
+	KEK []byte // seal.KeyID, 8 bytes
+	N   int64
+}
+
+// VaultRows are what belongs to the vault itself.
+type VaultRows interface {
+	// Setting answers a value (instance id, active key id), or ErrNotFound.
 	Setting(name string) ([]byte, error)
 	// SetSetting inserts or replaces one.
 	SetSetting(name string, value []byte) error
+	// Now is the clock that all machines on this store share, and 0 where the store lies in one machine and has none of its own.
+	Now() (int64, error)
+	// Epoch counts the transactions that changed a grant (but for its lease and last use), an access (but for its last use) or a user.
+	// What was read at one epoch holds in every transaction that sees the same one: none of them can then overtake a change.
+	Epoch() (int64, error)
+}
+
+// ProcessRow is a process that has this vault open.
+type ProcessRow struct {
+	ID      string // Config.Instance
+	Version string
+	Keys    []byte // ids of the KEKs that it holds, 8 bytes each
+	Stream  string // the audit chain that it writes
+	Started int64
+	Beat    int64 // when it last said that it lives
+}
+
+// ProcessRows are the processes on this store; those that were killed stay until somebody removes them.
+type ProcessRows interface {
+	Put(p ProcessRow) error
+	List() ([]ProcessRow, error)
+	// Delete is no error when there is none.
+	Delete(id string) error
 }
 
 // GrantRow is one account with its grant (facts: one row per account, one
@@ -130,6 +188,18 @@ type GrantRows interface {
 	Lease(id string, gen, seq int64, l Lease) error
 }
 
+// UpkeepRows are the grants that background work looks for.
+type UpkeepRows interface {
+	// Due answers active grants with a refresh token whose access token ends up to before, that were used since used and may be tried at now, the first to end first.
+	Due(before, used, now int64, limit int) ([]GrantRow, error)
+	// Ended answers grants in a state other than active that they have been in since before, oldest first.
+	Ended(state string, before int64, limit int) ([]GrantRow, error)
+	// Idle answers active grants that were made and last used before before, oldest first.
+	Idle(before int64, limit int) ([]GrantRow, error)
+	// Delete removes a grant of that generation with the access to it; ErrConflict when it moved.
+	Delete(id string, gen int64) error
+}
+
 // Lease is the part of a grant that a refresh claims before it spends (the durable intent) and frees afterwards.
 type Lease struct {
 	Owner     string
@@ -165,7 +235,7 @@ type AccessRows interface {
 	List(user string) ([]AccessRow, error)
 	// Put inserts or replaces the row of (User, Agent, Grant).
 	Put(a AccessRow) error
-	// Touch sets Used and Once, if Once still is from; ErrConflict otherwise.
+	// Touch sets Used, also of the grant, and Once, if Once still is from; ErrConflict otherwise.
 	Touch(id string, from, once string, used int64) error
 	// Delete removes one; ErrNotFound when it is not there.
 	Delete(user, id string) error
@@ -198,7 +268,7 @@ type RecordRows interface {
 
 // AuditRow is one link of a chain: MAC = HMAC(previous MAC ‖ canonical entry).
 type AuditRow struct {
-	Stream string // one per SQLite file
+	Stream string // one per SQLite file; on a server one per process that runs at the same time
 	Seq    int64  // gapless from 1
 	Time   int64
 	User   string // UserRow.Key, a keyed pseudonym
@@ -211,10 +281,12 @@ type AuditRow struct {
 type AuditRows interface {
 	// Head answers the last sequence number of a stream and its MAC; 0 and nil for an empty one.
 	Head(stream string) (int64, []byte, error)
-	// Append adds rows that continue the head; ErrConflict when they do not.
+	// Append adds rows of one stream that continue the head; ErrConflict when they do not.
 	Append(rows []AuditRow) error
 	// Read answers rows from seq on, at most limit.
 	Read(stream string, seq int64, limit int) ([]AuditRow, error)
+	// Streams answers the names of all chains, sorted.
+	Streams() ([]string, error)
 }
 
 // Millis is t in Unix milliseconds, 0 for the zero time.

@@ -17,11 +17,13 @@ const (
 
 	queryTouchAccess = `UPDATE access SET once = $1, used = $2 WHERE id = $3 AND once = $4`
 
+	queryTouchGrant = `UPDATE grants SET used = $1 WHERE id = (SELECT grant_id FROM access WHERE id = $2)`
+
 	queryDeleteAccess = `DELETE FROM access WHERE user_key = $1 AND id = $2`
 )
 
 func accessQueries() []string {
-	return []string{queryAccess, queryAccessOf, queryPutAccess, queryTouchAccess, queryDeleteAccess}
+	return []string{queryAccess, queryAccessOf, queryPutAccess, queryTouchAccess, queryTouchGrant, queryDeleteAccess}
 }
 
 func scanAccess(s scanner) (a vault.AccessRow, err error) {
@@ -38,14 +40,23 @@ func (r accessRows) List(user string) ([]vault.AccessRow, error) {
 }
 
 func (r accessRows) Put(a vault.AccessRow) error {
+	r.changed()
 	return r.execOne(vault.ErrConflict, "writing access", queryPutAccess,
 		a.ID, a.User, a.Agent, a.Grant, a.Scopes, a.Expires, a.Once, a.AgentCT, a.Created, a.Used)
 }
 
 func (r accessRows) Touch(id, from, once string, used int64) error {
-	return r.execOne(vault.ErrConflict, "touching access", queryTouchAccess, once, used, id, from)
+	if once != from {
+		r.changed()
+	}
+	if err := r.execOne(vault.ErrConflict, "touching access", queryTouchAccess, once, used, id, from); err != nil {
+		return err
+	}
+	_, err := r.exec(queryTouchGrant, used, id)
+	return err
 }
 
 func (r accessRows) Delete(user, id string) error {
+	r.changed()
 	return r.execOne(vault.ErrNotFound, "deleting access", queryDeleteAccess, user, id)
 }

@@ -17,9 +17,16 @@ const (
 	queryAppendAudit = `INSERT INTO audit (` + auditColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`
 
 	queryAudit = `SELECT ` + auditColumns + ` FROM audit WHERE stream = $1 AND seq >= $2 ORDER BY seq LIMIT $3`
+
+	// queryStreams steps from each stream to the next: the log is long, the streams are few.
+	queryStreams = `WITH RECURSIVE s (stream) AS (SELECT min(stream) FROM audit
+		UNION ALL SELECT (SELECT min(audit.stream) FROM audit WHERE audit.stream > s.stream) FROM s WHERE s.stream IS NOT NULL)
+		SELECT stream FROM s WHERE stream IS NOT NULL ORDER BY stream`
 )
 
-func auditQueries() []string { return []string{queryAuditHead, queryAppendAudit, queryAudit} }
+func auditQueries() []string {
+	return []string{queryAuditHead, queryAppendAudit, queryAudit, queryStreams}
+}
 
 func scanAudit(s scanner) (a vault.AuditRow, err error) {
 	err = s.Scan(&a.Stream, &a.Seq, &a.Time, &a.User, &a.Kind, &a.Body, &a.MAC)
@@ -58,4 +65,11 @@ func (r auditRows) Append(rows []vault.AuditRow) error {
 
 func (r auditRows) Read(stream string, seq int64, limit int) ([]vault.AuditRow, error) {
 	return all(r.tx, scanAudit, "reading audit", queryAudit, stream, seq, limit)
+}
+
+func (r auditRows) Streams() ([]string, error) {
+	return all(r.tx, func(s scanner) (name string, err error) {
+		err = s.Scan(&name)
+		return name, err
+	}, "listing audit streams", queryStreams)
 }

@@ -68,7 +68,7 @@ func TestNewerSchema(t *testing.T) {
 	raw(t, path, "PRAGMA user_version = 99")
 	refuses(t, path, func(err error) bool {
 		var newer *sqlstore.SchemaError
-		return errors.As(err, &newer) && newer.Have == 99 && newer.Known == 1
+		return errors.As(err, &newer) && newer.Have == 99 && newer.Known == 2
 	})
 }
 
@@ -88,7 +88,7 @@ func TestNewerMigrations(t *testing.T) {
 	raw(t, path, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (7, 1)")
 	refuses(t, path, func(err error) bool {
 		var newer *sqlstore.SchemaError
-		return errors.As(err, &newer) && newer.Have == 7 && newer.Known == 1
+		return errors.As(err, &newer) && newer.Have == 7 && newer.Known == 2
 	})
 }
 
@@ -145,19 +145,31 @@ func TestDamage(t *testing.T) {
 
 // future are the migrations with one more, that ends with last.
 func future(t *testing.T, last string) fs.FS {
+	return withMigration(t, "sqlite", "PRAGMA user_version = 3;\nCREATE TABLE later (a TEXT NOT NULL) STRICT;\n"+last)
+}
+
+// withMigration are a database's migrations and one more.
+func withMigration(t *testing.T, database, body string) fs.FS {
 	t.Helper()
-	first, err := os.ReadFile("migrations/sqlite/00001_init.sql")
+	names, err := filepath.Glob("migrations/" + database + "/*.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
-	second := "-- +goose Up\nPRAGMA user_version = 2;\nCREATE TABLE later (a TEXT NOT NULL) STRICT;\n" + last
-	return fstest.MapFS{"00001_init.sql": {Data: first}, "00002_later.sql": {Data: []byte(second)}}
+	out := fstest.MapFS{"00003_later.sql": {Data: []byte("-- +goose Up\n" + body)}}
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[filepath.Base(name)] = &fstest.MapFile{Data: data}
+	}
+	return out
 }
 
 func withSetting(t *testing.T, path string) {
 	t.Helper()
 	s := openStore(t, path)
-	if err := s.Update(t.Context(), func(tx vault.Tx) error { return tx.Users().SetSetting("a", []byte("b")) }); err != nil {
+	if err := s.Update(t.Context(), func(tx vault.Tx) error { return tx.Vault().SetSetting("a", []byte("b")) }); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -167,7 +179,7 @@ func withSetting(t *testing.T, path string) {
 
 func readSetting(t *testing.T, s *sqlstore.Store) {
 	t.Helper()
-	if err := s.View(t.Context(), func(tx vault.Tx) error { _, err := tx.Users().Setting("a"); return err }); err != nil {
+	if err := s.View(t.Context(), func(tx vault.Tx) error { _, err := tx.Vault().Setting("a"); return err }); err != nil {
 		t.Errorf("reading what was there before: %v", err)
 	}
 }
@@ -176,7 +188,7 @@ func TestMigrationBacksUp(t *testing.T) {
 	t.Parallel()
 	path := newPath(t)
 	withSetting(t, path)
-	backup := path + ".v1.bak"
+	backup := path + ".v2.bak"
 	if err := os.WriteFile(backup, []byte("of an earlier attempt"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +202,7 @@ func TestMigrationBacksUp(t *testing.T) {
 	}
 	refuses(t, path, func(err error) bool {
 		var newer *sqlstore.SchemaError
-		return errors.As(err, &newer) && newer.Have == 2
+		return errors.As(err, &newer) && newer.Have == 3
 	})
 	readSetting(t, openStore(t, backup))
 }
@@ -209,7 +221,7 @@ func TestFailedMigration(t *testing.T) {
 // TestMigrationMustSetItsVersion notices a migration whose author forgot.
 func TestMigrationMustSetItsVersion(t *testing.T) {
 	t.Parallel()
-	_, err := sqlstore.OpenWith(t.Context(), sqlstore.Config{Path: newPath(t)}, future(t, "PRAGMA user_version = 1;\n"))
+	_, err := sqlstore.OpenWith(t.Context(), sqlstore.Config{Path: newPath(t)}, future(t, "PRAGMA user_version = 2;\n"))
 	var setting *sqlstore.SettingError
 	if !errors.As(err, &setting) || setting.Name != "user_version" {
 		t.Errorf("err = %v, want a SettingError of user_version", err)

@@ -28,6 +28,16 @@ const (
 	askOutcome = `SELECT coalesce(pg_xact_status($1::text::xid8), '')`
 )
 
+// askClock is the time now, and not that of the transaction's beginning.
+const askClock = `SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint`
+
+func serverClock(t *tx) (ms int64, err error) {
+	if err := t.run.QueryRowContext(t.ctx, askClock).Scan(&ms); err != nil {
+		return 0, fmt.Errorf("reading the server's clock: %w", err)
+	}
+	return ms, nil
+}
+
 // postgres is a server, as the dialect of the store that is connected to it.
 type postgres struct {
 	// ask is the handle by which the server is asked about another connection's commit.
@@ -50,7 +60,7 @@ func (d *postgres) begin(ctx context.Context, conn *sql.Conn, p pool) (*tx, erro
 		end()
 		return nil, err
 	}
-	t := &tx{ctx: inside, sql: started, run: started, end: end}
+	t := &tx{ctx: inside, sql: started, run: started, end: end, epoch: queryEpoch, now: serverClock}
 	if !p.readOnly {
 		if err := d.lock(ctx, t); err != nil {
 			t.rollback()

@@ -140,7 +140,7 @@ func prepareAll(ctx context.Context, db *sql.DB) error {
 		return fmt.Errorf("preparing queries: %w", err)
 	}
 	defer func() { _ = t.Rollback() }()
-	for _, q := range append(queries(), lockWriters, askOutcome) {
+	for _, q := range append(queries(), lockWriters, askOutcome, askClock) {
 		stmt, err := t.PrepareContext(ctx, q)
 		if err == nil {
 			err = stmt.Close()
@@ -192,7 +192,7 @@ func (d *postgres) migrate(ctx context.Context, log *slog.Logger, dir fs.FS) err
 func schemaVersion(ctx context.Context, t *sql.Tx) (version int64, err error) {
 	const find = `SELECT count(*) FILTER (WHERE tablename = $1), count(*) FILTER (WHERE tablename <> $1)
 		FROM pg_tables WHERE schemaname = current_schema()
-		AND tablename IN ($1, 'users', 'data_keys', 'settings', 'grants', 'access', 'records', 'audit', 'probe')`
+		AND tablename IN ($1, 'users', 'data_keys', 'settings', 'grants', 'access', 'records', 'audit', 'probe', 'processes', 'epoch')`
 	var versions, tables int64
 	if err := t.QueryRowContext(ctx, find, versionTable).Scan(&versions, &tables); err != nil {
 		return 0, err

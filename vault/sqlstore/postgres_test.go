@@ -6,10 +6,8 @@ import (
 	"errors"
 	"io/fs"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/grantry/grantry/vault"
@@ -74,14 +72,7 @@ func TestForeignSchemas(t *testing.T) {
 	openStore(t, beside)
 }
 
-func futurePostgres(t *testing.T, second string) fs.FS {
-	t.Helper()
-	first, err := os.ReadFile("migrations/postgres/00001_init.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fstest.MapFS{"00001_init.sql": {Data: first}, "00002_later.sql": {Data: []byte("-- +goose Up\n" + second)}}
-}
+func futurePostgres(t *testing.T, body string) fs.FS { return withMigration(t, "postgres", body) }
 
 func TestNewerSchemaOnPostgres(t *testing.T) {
 	t.Parallel()
@@ -102,7 +93,7 @@ func TestNewerSchemaOnPostgres(t *testing.T) {
 	}
 	refusesServer(t, place, func(err error) bool {
 		var newer *sqlstore.SchemaError
-		return errors.As(err, &newer) && newer.Have == 2 && newer.Known == 1
+		return errors.As(err, &newer) && newer.Have == 3 && newer.Known == 2
 	})
 }
 
@@ -138,7 +129,7 @@ func hold(t *testing.T, s *sqlstore.Store, name string) (release func() error) {
 				close(began)
 				<-finish
 			}
-			return tx.Users().SetSetting(name, []byte("b"))
+			return tx.Vault().SetSetting(name, []byte("b"))
 		})
 	}()
 	<-began

@@ -89,14 +89,14 @@ func TestPathIsNoParameter(t *testing.T) {
 	t.Parallel()
 	path := newPath(t) + "?_synchronous=OFF&mode=memory#%41"
 	s := openStore(t, path)
-	if err := s.Update(t.Context(), func(tx vault.Tx) error { return tx.Users().SetSetting("a", []byte("b")) }); err != nil {
+	if err := s.Update(t.Context(), func(tx vault.Tx) error { return tx.Vault().SetSetting("a", []byte("b")) }); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	again := openStore(t, path)
-	if err := again.View(t.Context(), func(tx vault.Tx) error { _, err := tx.Users().Setting("a"); return err }); err != nil {
+	if err := again.View(t.Context(), func(tx vault.Tx) error { _, err := tx.Vault().Setting("a"); return err }); err != nil {
 		t.Errorf("after opening again: %v", err)
 	}
 }

@@ -194,7 +194,7 @@ func (f *sqliteFile) begin(ctx context.Context, conn *sql.Conn, p pool) (*tx, er
 	if err != nil {
 		return nil, err
 	}
-	return &tx{ctx: ctx, sql: t, run: prepared{tx: t, stmts: p.stmts}, end: func() {}}, nil
+	return &tx{ctx: ctx, sql: t, run: prepared{tx: t, stmts: p.stmts}, end: func() {}, epoch: queryEpoch, now: noClock}, nil
 }
 
 func (f *sqliteFile) commit(t *tx) error { return t.sql.Commit() }

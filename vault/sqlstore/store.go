@@ -66,6 +66,11 @@ func (s *Store) Update(ctx context.Context, fn func(tx vault.Tx) error) error {
 	return s.run(ctx, s.writer, fn)
 }
 
+// Append runs fn in a write transaction.
+func (s *Store) Append(ctx context.Context, fn func(tx vault.Tx) error) error {
+	return s.run(ctx, s.writer, fn)
+}
+
 func (s *Store) run(ctx context.Context, p pool, fn func(tx vault.Tx) error) error {
 	if err := s.enter(); err != nil {
 		return err
@@ -160,6 +165,11 @@ func (s *Store) transact(ctx context.Context, p pool, fn func(tx vault.Tx) error
 	defer t.rollback()
 	if err := fn(t); err != nil {
 		return false, err
+	}
+	if t.dirty {
+		if _, err := t.exec(queryNextEpoch); err != nil {
+			return false, fmt.Errorf("counting the epoch: %w", err)
+		}
 	}
 	if err := s.dialect.commit(t); err != nil {
 		return false, fmt.Errorf("committing: %w", err)

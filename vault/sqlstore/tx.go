@@ -17,7 +17,17 @@ type tx struct {
 	run runner
 	end func() // frees ctx
 	id  string // the number that PostgreSQL gave it; "" elsewhere
+
+	dirty bool                     // something changed that a release must not overtake
+	epoch string                   // the query that reads the epoch
+	now   func(*tx) (int64, error) // the clock that all machines share
 }
+
+// changed counts the epoch on with the commit.
+func (t *tx) changed() { t.dirty = true }
+
+// noClock is that of a store in one machine: the process's own will do.
+func noClock(*tx) (int64, error) { return 0, nil }
 
 // runner runs queries inside of a transaction: *sql.Tx by itself, or prepared.
 type runner interface {
@@ -44,15 +54,20 @@ func (p prepared) QueryRowContext(ctx context.Context, query string, args ...any
 	return p.tx.StmtContext(ctx, p.stmts[query]).QueryRowContext(ctx, args...)
 }
 
-func (t *tx) Users() vault.UserRows     { return userRows{t} }
-func (t *tx) Grants() vault.GrantRows   { return grantRows{t} }
-func (t *tx) Access() vault.AccessRows  { return accessRows{t} }
-func (t *tx) Records() vault.RecordRows { return recordRows{t} }
-func (t *tx) Audit() vault.AuditRows    { return auditRows{t} }
+func (t *tx) Users() vault.UserRows        { return userRows{t} }
+func (t *tx) Keys() vault.KeyRows          { return keyRows{t} }
+func (t *tx) Grants() vault.GrantRows      { return grantRows{t} }
+func (t *tx) Upkeep() vault.UpkeepRows     { return upkeepRows{t} }
+func (t *tx) Access() vault.AccessRows     { return accessRows{t} }
+func (t *tx) Records() vault.RecordRows    { return recordRows{t} }
+func (t *tx) Audit() vault.AuditRows       { return auditRows{t} }
+func (t *tx) Vault() vault.VaultRows       { return vaultRows{t} }
+func (t *tx) Processes() vault.ProcessRows { return processRows{t} }
 
 // queries are all that the store runs inside of transactions.
 func queries() []string {
-	return slices.Concat([]string{queryProbe}, userQueries(), grantQueries(), accessQueries(), recordQueries(), auditQueries())
+	return slices.Concat([]string{queryProbe}, userQueries(), keyQueries(), grantQueries(), upkeepQueries(), accessQueries(),
+		recordQueries(), auditQueries(), vaultQueries(), processQueries())
 }
 
 // rollback has no effect after a commit.

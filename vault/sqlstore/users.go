@@ -5,51 +5,55 @@ import "github.com/grantry/grantry/vault"
 type userRows struct{ *tx }
 
 const (
-	queryUser = `SELECT key, dek, profile_ct, created FROM users WHERE key = $1`
+	userColumns = `key, dek, profile_ct, created`
 
-	queryInsertUser = `INSERT INTO users (key, dek, profile_ct, created) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
+	queryUser = `SELECT ` + userColumns + ` FROM users WHERE key = $1`
 
-	queryDataKey = `SELECT id, user_key, wrapped, created FROM data_keys WHERE id = $1`
+	queryInsertUser = `INSERT INTO users (` + userColumns + `) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
 
-	queryInsertDataKey = `INSERT INTO data_keys (id, user_key, wrapped, created) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
+	queryUseKey = `UPDATE users SET dek = $1, profile_ct = $2 WHERE key = $3 AND dek = $4`
 
-	querySetting = `SELECT value FROM settings WHERE name = $1`
+	queryUsers = `SELECT ` + userColumns + ` FROM users WHERE key > $1 ORDER BY key LIMIT $2`
 
-	querySetSetting = `INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
+	queryDeleteUser = `DELETE FROM users WHERE key = $1`
+
+	queryDeleteRecordsOf = `DELETE FROM records WHERE owner = $1`
 )
 
 func userQueries() []string {
-	return []string{queryUser, queryInsertUser, queryDataKey, queryInsertDataKey, querySetting, querySetSetting}
+	return []string{queryUser, queryInsertUser, queryUseKey, queryUsers, queryDeleteUser, queryDeleteRecordsOf}
+}
+
+func scanUser(s scanner) (u vault.UserRow, err error) {
+	err = s.Scan(&u.Key, &u.DEK, &u.ProfileCT, &u.Created)
+	return u, err
 }
 
 func (r userRows) Get(key string) (vault.UserRow, error) {
-	return one(r.tx, func(s scanner) (u vault.UserRow, err error) {
-		err = s.Scan(&u.Key, &u.DEK, &u.ProfileCT, &u.Created)
-		return u, err
-	}, "reading user", queryUser, key)
+	return one(r.tx, scanUser, "reading user", queryUser, key)
 }
 
 func (r userRows) Put(u vault.UserRow, k vault.KeyRow) error {
 	if err := r.execOne(vault.ErrConflict, "inserting user", queryInsertUser, u.Key, u.DEK, u.ProfileCT, u.Created); err != nil {
 		return err
 	}
-	return r.execOne(vault.ErrConflict, "inserting data key", queryInsertDataKey, k.ID, k.User, k.Wrapped, k.Created)
+	return keyRows(r).Insert(k)
 }
 
-func (r userRows) DataKey(id []byte) (vault.KeyRow, error) {
-	return one(r.tx, func(s scanner) (k vault.KeyRow, err error) {
-		err = s.Scan(&k.ID, &k.User, &k.Wrapped, &k.Created)
-		return k, err
-	}, "reading data key", queryDataKey, id)
+func (r userRows) Use(key string, from, to, profileCT []byte) error {
+	return r.execOne(vault.ErrConflict, "changing the key in use", queryUseKey, to, profileCT, key, from)
 }
 
-func (r userRows) Setting(name string) ([]byte, error) {
-	return one(r.tx, func(s scanner) (value []byte, err error) {
-		err = s.Scan(&value)
-		return value, err
-	}, "reading setting", querySetting, name)
+// List never has the vault's own row: its key is empty, and so not after anything.
+func (r userRows) List(after string, limit int) ([]vault.UserRow, error) {
+	return all(r.tx, scanUser, "listing users", queryUsers, after, limit)
 }
 
-func (r userRows) SetSetting(name string, value []byte) error {
-	return r.execOne(vault.ErrConflict, "writing setting", querySetSetting, name, value)
+// Delete leaves keys, grants and access to the foreign keys.
+func (r userRows) Delete(key string) error {
+	r.changed()
+	if _, err := r.exec(queryDeleteRecordsOf, key); err != nil {
+		return err
+	}
+	return r.execOne(vault.ErrNotFound, "deleting user", queryDeleteUser, key)
 }

@@ -56,7 +56,7 @@ func durable(t *testing.T, open func(t *testing.T) vault.Store) {
 	s = open(t)
 	u, k := userRow("alice")
 	same(t, "user", u, read(t, s, func(tx vault.Tx) (vault.UserRow, error) { return tx.Users().Get("alice") }))
-	same(t, "data key", k, read(t, s, func(tx vault.Tx) (vault.KeyRow, error) { return tx.Users().DataKey(k.ID) }))
+	same(t, "data key", k, read(t, s, func(tx vault.Tx) (vault.KeyRow, error) { return tx.Keys().Get(k.ID) }))
 	same(t, "grant", g, getGrant(t, s, g.ID))
 	same(t, "access", a, getAccess(t, s, a))
 	same(t, "record", r, read(t, s, getRecord(r.Kind, r.Hash, now)))

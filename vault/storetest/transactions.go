@@ -32,11 +32,11 @@ func RunTransactions(t *testing.T, open func(t *testing.T) vault.Store) {
 var errTest = errors.New("an error of the test")
 
 func setting(name string) func(tx vault.Tx) ([]byte, error) {
-	return func(tx vault.Tx) ([]byte, error) { return tx.Users().Setting(name) }
+	return func(tx vault.Tx) ([]byte, error) { return tx.Vault().Setting(name) }
 }
 
 func set(name string) func(tx vault.Tx) error {
-	return func(tx vault.Tx) error { return tx.Users().SetSetting(name, []byte("set")) }
+	return func(tx vault.Tx) error { return tx.Vault().SetSetting(name, []byte("set")) }
 }
 
 func rollsBack(t *testing.T, s vault.Store) {

@@ -23,7 +23,7 @@ func usersPut(t *testing.T, s vault.Store) {
 	for _, key := range []string{"", "alice"} {
 		u, k := userRow(key)
 		same(t, "user", u, read(t, s, func(tx vault.Tx) (vault.UserRow, error) { return tx.Users().Get(key) }))
-		same(t, "data key", k, read(t, s, func(tx vault.Tx) (vault.KeyRow, error) { return tx.Users().DataKey(k.ID) }))
+		same(t, "data key", k, read(t, s, func(tx vault.Tx) (vault.KeyRow, error) { return tx.Keys().Get(k.ID) }))
 	}
 	u, k := userRow("no profile")
 	u.ProfileCT = nil
@@ -33,8 +33,8 @@ func usersPut(t *testing.T, s vault.Store) {
 
 func usersMissing(t *testing.T, s vault.Store) {
 	readErr(t, s, vault.ErrNotFound, func(tx vault.Tx) (vault.UserRow, error) { return tx.Users().Get("") })
-	readErr(t, s, vault.ErrNotFound, func(tx vault.Tx) (vault.KeyRow, error) { return tx.Users().DataKey(bytes16("x")) })
-	readErr(t, s, vault.ErrNotFound, func(tx vault.Tx) ([]byte, error) { return tx.Users().Setting("x") })
+	readErr(t, s, vault.ErrNotFound, func(tx vault.Tx) (vault.KeyRow, error) { return tx.Keys().Get(bytes16("x")) })
+	readErr(t, s, vault.ErrNotFound, func(tx vault.Tx) ([]byte, error) { return tx.Vault().Setting("x") })
 }
 
 func usersTwice(t *testing.T, s vault.Store) {
@@ -42,7 +42,7 @@ func usersTwice(t *testing.T, s vault.Store) {
 	u, k := userRow("alice")
 	k.ID = bytes16("another")
 	updateErr(t, s, vault.ErrConflict, func(tx vault.Tx) error { return tx.Users().Put(u, k) })
-	readErr(t, s, vault.ErrNotFound, func(tx vault.Tx) (vault.KeyRow, error) { return tx.Users().DataKey(k.ID) })
+	readErr(t, s, vault.ErrNotFound, func(tx vault.Tx) (vault.KeyRow, error) { return tx.Keys().Get(k.ID) })
 }
 
 func usersKeyTwice(t *testing.T, s vault.Store) {
@@ -65,8 +65,8 @@ func usersKeyOfNobody(t *testing.T, s vault.Store) {
 
 func usersSettings(t *testing.T, s vault.Store) {
 	for _, value := range [][]byte{[]byte("one"), {0, 0xff, 0}} {
-		update(t, s, func(tx vault.Tx) error { return tx.Users().SetSetting("a", value) })
-		same(t, "setting", value, read(t, s, func(tx vault.Tx) ([]byte, error) { return tx.Users().Setting("a") }))
+		update(t, s, func(tx vault.Tx) error { return tx.Vault().SetSetting("a", value) })
+		same(t, "setting", value, read(t, s, func(tx vault.Tx) ([]byte, error) { return tx.Vault().Setting("a") }))
 	}
-	readErr(t, s, vault.ErrNotFound, func(tx vault.Tx) ([]byte, error) { return tx.Users().Setting("b") })
+	readErr(t, s, vault.ErrNotFound, func(tx vault.Tx) ([]byte, error) { return tx.Vault().Setting("b") })
 }
