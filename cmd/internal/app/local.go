@@ -271,9 +271,6 @@ func (p *localPages) run(ctx context.Context) {
 			holds = p.tryHold(ctx)
 		}
 	}
-	if v, err := p.app.Vault(ctx); err == nil {
-		p.app.sweep(ctx, v) // the holder sweeps for all
-	}
 }
 
 // tryHold says whether this process serves the pages.

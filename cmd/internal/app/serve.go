@@ -22,7 +22,6 @@ const (
 	idleTimeout   = 60 * time.Second
 	headerBytes   = 16 << 10
 	stopWithin    = 8 * time.Second // then connections are cut; the whole stop takes 10
-	sweepEvery    = time.Minute
 )
 
 // noIdentity is what `serve` says when nobody could sign in.
@@ -153,7 +152,7 @@ func (a *App) run(ctx context.Context, ln net.Listener, s *server) error {
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(ln) }()
-	go a.sweep(ctx, s.vault)
+	go a.background(ctx, s.vault)
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serving: %w", err)
@@ -172,20 +171,9 @@ func (a *App) run(ctx context.Context, ln net.Listener, s *server) error {
 	return nil
 }
 
-// sweep removes expired records while the program runs.
-func (a *App) sweep(ctx context.Context, v *vault.Vault) {
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if _, err := v.Sweep(ctx); err != nil && ctx.Err() == nil {
-				a.log.Warn("sweeping expired records", "error", err)
-			}
-		}
-	}
+// background does the vault's own work beside the calls, until ctx ends.
+func (a *App) background(ctx context.Context, v *vault.Vault) {
+	_ = v.Run(ctx) // its one error is that of ctx
 }
 
 // errorLog sends what http.Server has to say to the log; its lines may quote a request, so they go out at debug.

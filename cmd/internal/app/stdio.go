@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/grantry/grantry/mcp"
 	"github.com/grantry/grantry/vault"
@@ -20,7 +21,7 @@ func (a *App) Stdio(ctx context.Context, in io.Reader, out io.Writer) error {
 	defer cancel()
 	pages := &localPages{app: a}
 	cfg := a.mcpConfig(a.localURL())
-	cfg.Open = a.openLocal(pages)
+	cfg.Open = a.openLocal(ctx, pages)
 	cfg.Pages, cfg.Returns, cfg.OpenBrowser = pages.address, pages.returns, a.opts.OpenBrowser
 	who, err := a.osUser()
 	if err != nil {
@@ -38,7 +39,8 @@ func (a *App) Stdio(ctx context.Context, in io.Reader, out io.Writer) error {
 }
 
 // openLocal opens the vault for the first call that needs it. Under --sandbox the vendors must stand first.
-func (a *App) openLocal(pages *localPages) func(context.Context) (mcp.Vault, error) {
+func (a *App) openLocal(life context.Context, pages *localPages) func(context.Context) (mcp.Vault, error) {
+	var once sync.Once
 	return func(ctx context.Context) (mcp.Vault, error) {
 		if a.cfg.Sandbox {
 			if _, err := pages.address(ctx); err != nil {
@@ -49,6 +51,7 @@ func (a *App) openLocal(pages *localPages) func(context.Context) (mcp.Vault, err
 		if err != nil {
 			return nil, notice(err)
 		}
+		once.Do(func() { go a.background(life, v) })
 		return v, nil
 	}
 }
