@@ -4,6 +4,7 @@ package seal_test
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"syscall"
@@ -12,7 +13,7 @@ import (
 )
 
 func children() map[string]func(string) error {
-	return map[string]func(string) error{"fips": fipsChild, "create": createChild}
+	return map[string]func(string) error{"fips": fipsChild, "create": createChild, "append": appendChild, "source": sourceChild}
 }
 
 // createChild makes a key file under a umask: arg is "octal umask,path".
@@ -32,4 +33,29 @@ func createChild(arg string) error {
 	}
 	_, err = src.Keys(context.Background())
 	return err
+}
+
+// appendChild adds keys to a source until it is stopped, or as many as arg says
+// ("number,reference"). It prints the id of each key that is durable.
+func appendChild(arg string) error {
+	number, ref, _ := strings.Cut(arg, ",")
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return err
+	}
+	src, err := seal.OpenSource(ref, seal.SourceOptions{})
+	if err != nil {
+		return err
+	}
+	for range n {
+		key, err := seal.GenerateKey(nil)
+		if err != nil {
+			return err
+		}
+		if err := src.(seal.Appender).Append(context.Background(), key); err != nil {
+			return err
+		}
+		fmt.Println(key.ID())
+	}
+	return nil
 }

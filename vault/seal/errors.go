@@ -15,7 +15,17 @@ var (
 	ErrNoKey = errors.New("no key")
 	// ErrSourceUnavailable says that this build cannot read a key source whose
 	// scheme is known. The error that wraps it names the scheme.
+	// The cloud schemes (awskms, gcpkms, azurekeyvault, hashivault) are in builds
+	// with the tag cloudkms: go build -tags cloudkms ./cmd/grantry.
 	ErrSourceUnavailable = errors.New("key source not available in this build")
+	// ErrReadOnly says that a key file lies under a secrets mount: whoever fills
+	// the mount adds the line there.
+	ErrReadOnly = errors.New("key file lies under a secrets mount")
+	// ErrLastKey says that a key was not removed because its source has no other.
+	ErrLastKey = errors.New("the last key of a source is not removed")
+	// ErrNoKeychain says that this machine has no keychain, or none that answers:
+	// no session bus, no service on it, or a person who closed its dialog.
+	ErrNoKeychain = errors.New("no keychain answers on this machine")
 )
 
 // UnknownKeyError says that a data key is wrapped under a KEK that is not at

@@ -1,7 +1,6 @@
 package seal
 
 import (
-	"bytes"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
@@ -68,31 +67,7 @@ func (k Key) Line() string { return base64.StdEncoding.EncodeToString(k.bytes())
 // ParseKeys reads a key file: one key per line, blank lines and lines that start
 // with # ignored. A key that stands there twice is refused; ErrNoKey when there
 // is none. Errors name the line by its number and never show it.
-func ParseKeys(data []byte) ([]Key, error) {
-	var keys []Key
-	seen := map[KeyID]int{}
-	n := 0
-	for line := range bytes.Lines(data) {
-		n++
-		text := strings.TrimSpace(string(line))
-		if text == "" || strings.HasPrefix(text, "#") {
-			continue
-		}
-		key, err := ParseKey(text)
-		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", n, err)
-		}
-		if first, twice := seen[key.ID()]; twice {
-			return nil, fmt.Errorf("line %d: the same key as line %d", n, first)
-		}
-		seen[key.ID()] = n
-		keys = append(keys, key)
-	}
-	if len(keys) == 0 {
-		return nil, ErrNoKey
-	}
-	return keys, nil
-}
+func ParseKeys(data []byte) ([]Key, error) { return plainLines().keys(data) }
 
 // derive is HKDF-SHA256 without salt; it cannot fail for 32 bytes of output.
 func derive(secret []byte, label string) []byte {

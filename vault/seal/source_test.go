@@ -22,13 +22,10 @@ func openSource(t *testing.T, ref string) seal.Source {
 
 func TestOpenSourceRefuses(t *testing.T) {
 	t.Parallel()
-	for _, scheme := range []string{"exec", "keychain", "awskms", "gcpkms", "azurekeyvault", "hashivault"} {
-		_, err := seal.OpenSource(scheme+"://arn:hunter2", seal.SourceOptions{})
-		if !errors.Is(err, seal.ErrSourceUnavailable) || !strings.Contains(err.Error(), scheme) {
-			t.Errorf("%s: %v, want ErrSourceUnavailable with the scheme", scheme, err)
-		}
-	}
-	for _, ref := range []string{"", "hunter2", "hunter2:x", "file:relative/hunter2", "file:", "file:../hunter2", "env:", "env:A=hunter2"} {
+	for _, ref := range []string{
+		"", "hunter2", "hunter2:x", "file:relative/hunter2", "file:", "file:../hunter2", "env:", "env:A=hunter2",
+		"exec:", "exec: ", "keychain:hunter2\n",
+	} {
 		_, err := seal.OpenSource(ref, seal.SourceOptions{})
 		if err == nil || errors.Is(err, seal.ErrSourceUnavailable) {
 			t.Errorf("%q: %v, want a refusal", ref, err)

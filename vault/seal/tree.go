@@ -4,6 +4,7 @@ import (
 	"crypto/cipher"
 	"fmt"
 	"io"
+	"maps"
 )
 
 const (
@@ -22,15 +23,27 @@ type Tree struct {
 // NewTree answers a tree over keys whose new data keys are wrapped under active,
 // which must be one of them (else *UnknownKeyError).
 func NewTree(keys []Key, active KeyID) (*Tree, error) {
-	wraps := make(map[KeyID]cipher.AEAD, len(keys))
+	t := &Tree{wraps: box(map[KeyID]cipher.AEAD{})}
+	return t.With(keys).Activate(active)
+}
+
+// With answers a tree that has keys too and wraps under the same KEK as t, which
+// stays as it is: a process learns a new key before it becomes active.
+func (t *Tree) With(keys []Key) *Tree {
+	wraps := maps.Clone(t.wraps())
 	for _, k := range keys {
 		wraps[k.ID()] = newAEAD(derive(k.bytes(), labelWrap))
 	}
-	t := &Tree{active: active, wraps: box(wraps)}
-	if !t.Has(active) {
-		return nil, &UnknownKeyError{ID: active}
+	return &Tree{active: t.active, wraps: box(wraps)}
+}
+
+// Activate answers a tree with the same keys that wraps under id; t stays as it
+// is. *UnknownKeyError when id is not at hand.
+func (t *Tree) Activate(id KeyID) (*Tree, error) {
+	if !t.Has(id) {
+		return nil, &UnknownKeyError{ID: id}
 	}
-	return t, nil
+	return &Tree{active: id, wraps: t.wraps}, nil
 }
 
 // Active names the KEK that wraps new data keys.

@@ -125,6 +125,37 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+func TestTreeLearnsAKey(t *testing.T) {
+	t.Parallel()
+	oldKey, newKEK := newKey(t), newKey(t)
+	tree := newTree(t, oldKey)
+	var unknown *seal.UnknownKeyError
+	if _, err := tree.Activate(newKEK.ID()); !errors.As(err, &unknown) || unknown.ID != newKEK.ID() {
+		t.Errorf("activating a key that is not there: %v, want an UnknownKeyError that names %s", err, newKEK.ID())
+	}
+	both := tree.With([]seal.Key{oldKey, newKEK})
+	if both.Active() != oldKey.ID() || !both.Has(newKEK.ID()) || tree.Has(newKEK.ID()) {
+		t.Error("With must add a key to the new tree only, and activate none")
+	}
+	active, err := both.Activate(newKEK.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if both.Active() != oldKey.ID() || active.Active() != newKEK.ID() {
+		t.Error("Activate must change the new tree only")
+	}
+	dek, wrapped := newDEK(t, active)
+	if id, err := seal.WrappedBy(wrapped); err != nil || id != newKEK.ID() {
+		t.Errorf("wrapped by %s, %v; want the activated key", id, err)
+	}
+	if _, err := both.OpenDEK("tenant", "alice", dek.ID(), wrapped); err != nil {
+		t.Errorf("a replica that only learned the key: %v", err)
+	}
+	if _, err := tree.OpenDEK("tenant", "alice", dek.ID(), wrapped); !errors.As(err, &unknown) {
+		t.Errorf("a replica that did not: %v, want an UnknownKeyError", err)
+	}
+}
+
 func TestDeriveDependsOnLabelAndKey(t *testing.T) {
 	t.Parallel()
 	tree := newTree(t, newKey(t))
