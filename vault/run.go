@@ -16,6 +16,7 @@ func (v *Vault) Run(ctx context.Context) error {
 	var jobs sync.WaitGroup
 	for _, job := range []func(context.Context){
 		v.sweepRecords,
+		v.watch,
 	} {
 		jobs.Go(func() { job(ctx) })
 	}

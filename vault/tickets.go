@@ -21,7 +21,6 @@ const (
 	recBackOff = "backoff"
 
 	ticketKept = 7 * 24 * time.Hour // after its expiry, so that the page can say so
-	awaitPoll  = 200 * time.Millisecond
 )
 
 // Handle is a ticket's link part: HMAC(ticket key, row id), so that the same
@@ -206,7 +205,7 @@ func (v *Vault) AwaitTicket(ctx context.Context, owner Caller, id string) (Ticke
 		}
 		select {
 		case <-rung:
-		case <-time.After(awaitPoll):
+		case <-time.After(v.bell.patience()):
 		case <-ctx.Done():
 			return t, ctx.Err()
 		}

@@ -88,6 +88,7 @@ func (r grantRows) Swap(g vault.GrantRow, gen int64) error {
 }
 
 func (r grantRows) Lease(id string, gen, seq int64, l vault.Lease) error {
+	r.news = r.news || l.Owner == ""
 	return r.execOne(vault.ErrConflict, "leasing grant", queryLeaseGrant,
 		l.Owner, l.Seq, l.Until, l.AttemptAt, l.Phase, l.NextTry, l.FailCount, l.LastError, id, gen, seq)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 )
@@ -45,6 +46,9 @@ type postgres struct {
 	// idleLimit has the server end a writer that holds the lock and says
 	// nothing: a process that was stopped, or whose network is gone.
 	idleLimit string
+	// server is how a connection is made that belongs to no handle.
+	server *pgx.ConnConfig
+	teller
 }
 
 // begin starts a transaction: a reader's on one snapshot, a writer's with the
@@ -84,9 +88,12 @@ func (d *postgres) lock(ctx context.Context, t *tx) error {
 // commit asks the server what became of a commit whose answer was lost: a token
 // that is stored must not be taken for one that is not.
 func (d *postgres) commit(t *tx) error {
+	if err := d.tell(t); err != nil {
+		return err
+	}
 	err := t.sql.Commit()
 	if err == nil || t.id == "" || answered(err) {
-		return err
+		return d.untold(t, err)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), transactionLimit)
 	defer cancel()
@@ -121,13 +128,14 @@ func answered(err error) bool {
 }
 
 // again is for lost connections, of which commit knows that nothing was stored,
-// and for what the server calls a serialization failure or a deadlock.
+// for what the server calls a serialization failure or a deadlock, and for a
+// notification that it did not take.
 func (d *postgres) again(conn *sql.Conn, err error) bool {
 	if errors.Is(err, ErrOutcome) {
 		return false
 	}
 	var e *pgconn.PgError
-	if errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01") {
+	if errors.Is(err, errTell) || errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01") {
 		return true
 	}
 	return isLost(conn)

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ type PostgresConfig struct {
 
 // OpenPostgres connects to a server of version 13 or later, makes the tables if
 // they are not there, and migrates them. It may be called by several processes
-// at once. A store has up to five connections. The errors are ErrURL,
+// at once. A store has up to five connections, and one more while it is watched. The errors are ErrURL,
 // *SchemaError, *SettingError (a server that acknowledges what is not yet on
 // disk, or that cannot write) and ErrNotVault, none of which has changed the
 // database, and those of the network; none holds the password.
@@ -68,7 +69,7 @@ func openPostgresWith(ctx context.Context, cfg PostgresConfig, migrations fs.FS)
 		db.SetMaxIdleConns(connections)
 		return db
 	}
-	d := &postgres{ask: db(readers), idleLimit: defaultIdleLimit}
+	d := &postgres{ask: db(readers), idleLimit: defaultIdleLimit, server: server, teller: teller{id: rand.Text()}}
 	s := &Store{dialect: d, writer: pool{db: db(1)}, reader: pool{db: d.ask, readOnly: true}}
 	if err := errors.Join(d.migrate(ctx, cfg.Logger, migrations), ctx.Err()); err != nil {
 		return nil, fmt.Errorf("opening store: %w", errors.Join(err, s.closePools()))

@@ -52,6 +52,7 @@ func (r recordRows) Put(rec vault.Record, now int64) error {
 		return r.execOne(vault.ErrConflict, "inserting record", queryInsertRecord,
 			rec.Kind, rec.Hash, rec.Owner, rec.Value, rec.Version, rec.Expires, now)
 	}
+	r.news = true
 	return r.execOne(vault.ErrConflict, "replacing record", queryReplaceRecord,
 		rec.Owner, rec.Value, rec.Version, rec.Expires, rec.Kind, rec.Hash, rec.Version-1, now)
 }

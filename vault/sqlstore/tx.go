@@ -19,12 +19,13 @@ type tx struct {
 	id  string // the number that PostgreSQL gave it; "" elsewhere
 
 	dirty bool                     // something changed that a release must not overtake
+	news  bool                     // something changed that another process may wait for
 	epoch string                   // the query that reads the epoch
 	now   func(*tx) (int64, error) // the clock that all machines share
 }
 
-// changed counts the epoch on with the commit.
-func (t *tx) changed() { t.dirty = true }
+// changed counts the epoch on with the commit, and tells other processes.
+func (t *tx) changed() { t.dirty, t.news = true, true }
 
 // noClock is that of a store in one machine: the process's own will do.
 func noClock(*tx) (int64, error) { return 0, nil }
