@@ -15,6 +15,8 @@ func RunShared(t *testing.T, place func(t *testing.T) func(t *testing.T) vault.S
 		"parallel takes":   parallelTakes,
 		"parallel puts":    parallelPuts,
 		"parallel appends": parallelAppends,
+		"parallel rewraps": parallelRewraps,
+		"epoch":            epochShared,
 		"once":             accessOnce,
 		"visible at once":  visibleAtOnce,
 	} {

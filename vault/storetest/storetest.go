@@ -17,10 +17,14 @@ const now = int64(1_790_000_000_000)
 // closed with the test that it is for.
 func Run(t *testing.T, open func(t *testing.T) vault.Store) {
 	t.Run("users", func(t *testing.T) { RunUsers(t, open) })
+	t.Run("keys", func(t *testing.T) { RunKeys(t, open) })
 	t.Run("grants", func(t *testing.T) { RunGrants(t, open) })
+	t.Run("upkeep", func(t *testing.T) { RunUpkeep(t, open) })
 	t.Run("access", func(t *testing.T) { RunAccess(t, open) })
 	t.Run("records", func(t *testing.T) { RunRecords(t, open) })
 	t.Run("audit", func(t *testing.T) { RunAudit(t, open) })
+	t.Run("processes", func(t *testing.T) { RunProcesses(t, open) })
+	t.Run("epoch", func(t *testing.T) { RunEpoch(t, open) })
 	t.Run("transactions", func(t *testing.T) { RunTransactions(t, open) })
 }
 
