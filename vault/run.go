@@ -15,6 +15,7 @@ const sweepEvery = time.Minute
 func (v *Vault) Run(ctx context.Context) error {
 	var jobs sync.WaitGroup
 	for _, job := range []func(context.Context){
+		v.keepChain,
 		v.sweepRecords,
 		v.watch,
 	} {

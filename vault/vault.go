@@ -28,6 +28,8 @@ type Config struct {
 	Now         func() time.Time // nil = time.Now
 	Rand        io.Reader        // nil = crypto/rand
 	Logger      *slog.Logger     // nil = none
+	Version     string           // of the program, for the audit
+	Anchor      Anchor           // receives heads of the audit; nil = none
 	AccessTTL   time.Duration    // of an agent's access; 0 = 720h
 	TicketTTL   time.Duration    // how long a ticket may be opened; 0 = 24h (serve); stdio has 15m
 	Limits      Limits
@@ -54,6 +56,7 @@ type Vault struct {
 	keys  derivedKeys
 	deks  dekCache
 
+	chain     chain
 	journal   journal
 	refreshes singleflight.Group
 	work      work
@@ -84,6 +87,9 @@ func Open(ctx context.Context, cfg Config) (*Vault, error) {
 	if err := v.unlock(ctx); err != nil {
 		return nil, fmt.Errorf("opening vault: %w", err)
 	}
+	if err := v.store.View(ctx, v.pickStream); err != nil {
+		return nil, fmt.Errorf("choosing an audit stream: %w", err)
+	}
 	return v, nil
 }
 
@@ -110,10 +116,10 @@ func withDefaults(cfg Config) Config {
 }
 
 // Close waits for refreshes and callbacks in flight to commit, and lets no more
-// begin. The store stays open: it belongs to who made it.
+// begin; where Run has run, the audit says that this process stops. The store stays open: it belongs to who made it.
 func (v *Vault) Close() error {
 	v.work.close()
-	return nil
+	return v.endChain(context.Background())
 }
 
 // ID is the vault's own id, drawn when it was made.

@@ -1,0 +1,295 @@
+package vault
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Stream is the name of the audit chain of a store that one file holds, and of
+// the first process on a server.
+const Stream = "main"
+
+const (
+	settingOpen   = "audit_open"    // JSON: the processes that have begun and not ended
+	settingSynced = "audit_synced/" // + stream: the last number known to be on the disk, 8 bytes
+
+	chainTick  = time.Second
+	noteEvery  = time.Hour        // the heads of the other streams
+	silent     = 2 * time.Minute  // a process on a server that has said nothing for so long is gone
+	stopWithin = 10 * time.Second // to anchor the last head
+)
+
+// chain is the audit stream that this process writes, and what it has said in it.
+type chain struct {
+	name     atomic.Pointer[string]
+	appended atomic.Int64
+
+	mu           sync.Mutex
+	begun, ended bool
+	noted        time.Time        // when heads of other streams were written
+	others       map[string]int64 // and which those were
+	anchoring    anchoring
+}
+
+func (c *chain) stream() string {
+	if name := c.name.Load(); name != nil {
+		return *name
+	}
+	return Stream
+}
+
+// pickStream takes the first stream that no other living process of a server
+// writes; a store in one file has one. Two that meet on a stream do no harm: an
+// append goes on from the head that its own transaction sees.
+func (v *Vault) pickStream(tx Tx) error {
+	now, err := tx.Vault().Now()
+	if err != nil || now == 0 {
+		return err
+	}
+	rows, err := tx.Processes().List()
+	if err != nil {
+		return err
+	}
+	name := Stream
+	for n := 2; slices.ContainsFunc(rows, func(p ProcessRow) bool {
+		return p.Stream == name && p.ID != v.cfg.Instance && now-p.Beat < silent.Milliseconds()
+	}); n++ {
+		name = Stream + "-" + strconv.Itoa(n)
+	}
+	v.chain.name.Store(&name)
+	return nil
+}
+
+// AuditHead is the last entry of a stream at some time; Seq 0 and no MAC stand for an empty one.
+type AuditHead struct {
+	Stream string
+	Seq    int64
+	MAC    []byte // 32 bytes
+}
+
+// AuditHeads are the heads of all streams, by name.
+func (v *Vault) AuditHeads(ctx context.Context) (heads []AuditHead, err error) {
+	err = v.store.View(ctx, func(tx Tx) error { heads, err = v.heads(tx); return err })
+	return heads, err
+}
+
+func (v *Vault) heads(tx Tx) ([]AuditHead, error) {
+	names, err := tx.Audit().Streams()
+	if err != nil {
+		return nil, fmt.Errorf("listing audit streams: %w", err)
+	}
+	heads := make([]AuditHead, len(names))
+	for i, name := range names {
+		heads[i].Stream = name
+		if heads[i].Seq, heads[i].MAC, err = tx.Audit().Head(name); err != nil {
+			return nil, fmt.Errorf("reading audit head: %w", err)
+		}
+	}
+	return heads, nil
+}
+
+// keepChain writes that this process has begun, and from then on the heads of
+// the other streams once an hour, and anchors.
+func (v *Vault) keepChain(ctx context.Context) {
+	every(ctx, chainTick, func(ctx context.Context) {
+		if err := errors.Join(v.begin(ctx), v.noteHeads(ctx)); err != nil && ctx.Err() == nil {
+			v.log.Warn("writing the audit's own entries", "error", err)
+		}
+		v.anchorWhenDue(ctx)
+	})
+}
+
+// openProcess is a process that has begun and not ended.
+type openProcess struct {
+	Instance string `json:"instance"`
+	Stream   string `json:"stream"`
+	Started  int64  `json:"started"`
+}
+
+// begin writes the entry of this process's start, once. It carries the heads of
+// all streams; after an unclean stop also the numbers that are known to have
+// been synced, so that a crash is not taken for a cut.
+func (v *Vault) begin(ctx context.Context) error {
+	c := &v.chain
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.begun || c.ended {
+		return nil
+	}
+	err := v.store.Update(ctx, func(tx Tx) error {
+		open, gone, err := v.openProcesses(tx)
+		if err != nil {
+			return err
+		}
+		e := Entry{Kind: "process.started", version: v.cfg.Version}
+		if e.heads, err = v.notes(tx, len(gone) > 0); err != nil {
+			return err
+		}
+		if len(gone) > 0 {
+			e.Reason = "unclean_stop"
+		}
+		open = append(open, openProcess{Instance: v.cfg.Instance, Stream: c.stream(), Started: v.now()})
+		return errors.Join(v.setOpen(tx, open), v.append(tx, e))
+	})
+	c.begun, c.noted = err == nil, v.cfg.Now()
+	return err
+}
+
+// endChain writes that this process stops, if it wrote that it had begun, and anchors the last head.
+func (v *Vault) endChain(ctx context.Context) error {
+	c := &v.chain
+	c.mu.Lock()
+	begun := c.begun && !c.ended
+	c.ended = true
+	c.mu.Unlock()
+	if !begun {
+		return nil
+	}
+	err := v.store.Update(ctx, func(tx Tx) error {
+		open, _, err := v.openProcesses(tx)
+		if err != nil {
+			return err
+		}
+		e := Entry{Kind: "process.stopped"}
+		if e.heads, err = v.notes(tx, false); err != nil {
+			return err
+		}
+		return errors.Join(v.setOpen(tx, open), v.append(tx, e))
+	})
+	if err != nil {
+		return fmt.Errorf("writing the audit entry of the stop: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, stopWithin)
+	defer cancel()
+	v.anchor(ctx)
+	return nil
+}
+
+// openProcesses are the other processes that have begun and not ended: those that may live yet, and those that are gone.
+func (v *Vault) openProcesses(tx Tx) (open, gone []openProcess, err error) {
+	raw, err := tx.Vault().Setting(settingOpen)
+	if err != nil {
+		return nil, nil, unless(ErrNotFound, err)
+	}
+	var all []openProcess
+	if err := json.Unmarshal(raw, &all); err != nil {
+		return nil, nil, fmt.Errorf("reading the open processes: %w", err)
+	}
+	now, err := tx.Vault().Now()
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, err := tx.Processes().List()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, p := range all {
+		switch {
+		case p.Instance == v.cfg.Instance:
+		case v.cfg.OwnerDead(p.Instance) || now > 0 && v.fellSilent(p, rows, now):
+			gone = append(gone, p)
+		default:
+			open = append(open, p)
+		}
+	}
+	return open, gone, nil
+}
+
+// fellSilent is for processes of a server, whose machines cannot be asked.
+func (v *Vault) fellSilent(p openProcess, rows []ProcessRow, now int64) bool {
+	last := p.Started
+	for _, r := range rows {
+		if r.ID == p.Instance {
+			last = max(last, r.Beat)
+		}
+	}
+	return now-last > silent.Milliseconds()
+}
+
+func (v *Vault) setOpen(tx Tx, open []openProcess) error {
+	raw, err := json.Marshal(open)
+	if err != nil {
+		return err
+	}
+	return tx.Vault().SetSetting(settingOpen, raw)
+}
+
+// notes are the heads of all streams as an entry carries them, with what was synced where that is asked for.
+func (v *Vault) notes(tx Tx, synced bool) ([]headNote, error) {
+	heads, err := v.heads(tx)
+	if err != nil {
+		return nil, err
+	}
+	notes := make([]headNote, len(heads))
+	for i, h := range heads {
+		notes[i] = headNote{Stream: h.Stream, Seq: h.Seq, MAC: h.MAC}
+		if !synced {
+			continue
+		}
+		raw, err := tx.Vault().Setting(settingSynced + h.Stream)
+		if err := unless(ErrNotFound, err); err != nil {
+			return nil, err
+		}
+		if len(raw) == 8 {
+			notes[i].Synced = int64(binary.BigEndian.Uint64(raw))
+		}
+	}
+	return notes, nil
+}
+
+// noteHeads writes the heads of the other streams, if an hour is over and one of
+// them has moved: cutting a stream then shows in the others.
+func (v *Vault) noteHeads(ctx context.Context) error {
+	c := &v.chain
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.begun || c.ended || v.cfg.Now().Sub(c.noted) < noteEvery {
+		return nil
+	}
+	var others map[string]int64
+	err := v.store.Update(ctx, func(tx Tx) error {
+		notes, err := v.notes(tx, false)
+		if err != nil {
+			return err
+		}
+		others = map[string]int64{}
+		moved := false
+		for _, n := range notes {
+			if n.Stream != c.stream() {
+				moved = moved || c.others[n.Stream] != n.Seq
+				others[n.Stream] = n.Seq
+			}
+		}
+		if !moved {
+			return nil
+		}
+		return v.append(tx, Entry{Kind: "chain.heads", heads: notes})
+	})
+	if err == nil {
+		c.noted, c.others = v.cfg.Now(), others
+	}
+	return err
+}
+
+// syncedHeads are the heads of all streams once they are on the disk: a synced transaction holds all that came before it.
+func (v *Vault) syncedHeads(ctx context.Context) (heads []AuditHead, err error) {
+	err = v.store.Update(ctx, func(tx Tx) error {
+		if heads, err = v.heads(tx); err != nil {
+			return err
+		}
+		var errs []error
+		for _, h := range heads {
+			errs = append(errs, tx.Vault().SetSetting(settingSynced+h.Stream, binary.BigEndian.AppendUint64(nil, uint64(h.Seq))))
+		}
+		return errors.Join(errs...)
+	})
+	return heads, err
+}
