@@ -17,6 +17,7 @@ var allowed = []struct {
 	{"vault/provider", nil},
 	{"vault/seal", nil},
 	{"vault/client", nil},
+	{"vault/rescue", nil},
 	{"vault", []string{"vault/provider", "vault/seal"}},
 	{"vault/sqlstore", []string{"vault", "vault/provider"}},
 	{"vault/storetest", []string{"vault", "vault/provider"}},
