@@ -12,6 +12,7 @@ import (
 // Caps on answers, counted after decompression (facts: default numbers).
 const (
 	tokenCap     = 1 << 20
+	unreadCap    = 64 << 10 // of a token answer that could not be read
 	metadataCap  = 256 << 10
 	jwksCap      = 512 << 10
 	apiCap       = 8 << 20

@@ -20,7 +20,10 @@ type TokenError struct {
 	Code       string // RFC 6749 §5.2 code, "" when there was none
 	Status     int
 	RetryAfter time.Duration
-	Err        error // transport error, if any, without the vendor's text
+	// Unread is what came with a 2xx and could not be read, up to 64 KiB: a token may be
+	// in it, so it is kept sealed. Zero where there was none.
+	Unread Secret
+	Err    error // transport error, if any, without the vendor's text
 }
 
 // Error names the connection, the class, the code and the status.
@@ -35,6 +38,7 @@ func (e *TokenError) Unwrap() error { return e.Err }
 type RevokeError struct {
 	Connection string
 	Status     int
+	RetryAfter time.Duration // RFC 7009 §2.2.1; 0 = not said, at most a day
 	Err        error
 }
 
@@ -177,7 +181,7 @@ const (
 	IdentityExpired     IdentityReason = "id_token expired"
 	IdentityIssuer      IdentityReason = "id_token of another issuer"
 	IdentityNonce       IdentityReason = "id_token of another request"
-	IdentitySubject     IdentityReason = "userinfo of another account"
+	IdentitySubject     IdentityReason = "of another account"
 )
 
 // IdentityError says that it is not known whose account a grant is.
@@ -195,6 +199,11 @@ func (e *IdentityError) Error() string {
 
 // Unwrap is the transport error.
 func (e *IdentityError) Unwrap() error { return e.Err }
+
+// Unproven says that nothing was proven either way: what would prove it cannot be reached now.
+func (e *IdentityError) Unproven() bool {
+	return e.Reason == IdentityKeys || e.Reason == IdentityUnreachable
+}
 
 // ErrTooLarge says that an answer was cut at its cap.
 var ErrTooLarge = errors.New("answer too large")

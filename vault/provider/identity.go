@@ -21,7 +21,7 @@ func (c *Connection) Identify(ctx context.Context, g *Grant, nonce string) (*Ide
 	if !rules.IDToken || g.IDToken.IsZero() {
 		return c.ask(ctx, at, g.Access)
 	}
-	claims, err := c.verify(ctx, e, g.IDToken, nonce)
+	claims, err := c.verify(ctx, e, g.IDToken, &nonce)
 	if err != nil {
 		return nil, err
 	}

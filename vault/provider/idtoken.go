@@ -28,8 +28,32 @@ func algorithms() []string {
 	}
 }
 
+// SameAccount checks the id_token of a refresh (OpenID Connect Core §12.2): signed
+// by the issuer, for this client, and of the account that the grant is of, as
+// Identity.ID names it. Its age and its nonce are not held: some vendors repeat the
+// first one, whose nonce nobody keeps. The error is an *IdentityError or a
+// *DiscoveryError; the latter, and an Unproven one, say nothing about the token.
+func (c *Connection) SameAccount(ctx context.Context, raw Secret, account string) error {
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	e, err := c.resolve(ctx)
+	if err != nil {
+		return err
+	}
+	claims, err := c.verify(ctx, e, raw, nil)
+	if err != nil {
+		return err
+	}
+	id, err := c.identity(claims)
+	if err == nil && id.ID != account {
+		err = c.unknown(IdentitySubject, 0, nil)
+	}
+	return err
+}
+
 // verify checks an id_token (OpenID Connect Core §3.1.3.7) and answers its claims.
-func (c *Connection) verify(ctx context.Context, e *resolved, raw Secret, nonce string) (map[string]any, error) {
+// nonce is the authorization request's, nil for an id_token of a refresh.
+func (c *Connection) verify(ctx context.Context, e *resolved, raw Secret, nonce *string) (map[string]any, error) {
 	issuer, jwks := e.Issuer, e.JWKS
 	if jwks == "" {
 		m, err := c.discover(ctx)
@@ -50,6 +74,7 @@ func (c *Connection) verify(ctx context.Context, e *resolved, raw Secret, nonce 
 		ClientID:             c.reg.ClientID,
 		SupportedSigningAlgs: algorithms(),
 		SkipIssuerCheck:      templated,
+		SkipExpiryCheck:      nonce == nil,
 		Now:                  func() time.Time { return c.cfg.Now().Add(-leeway) },
 	}).Verify(ctx, raw.Reveal())
 	if err != nil {
@@ -59,7 +84,7 @@ func (c *Connection) verify(ctx context.Context, e *resolved, raw Secret, nonce 
 }
 
 // claims checks what go-oidc leaves to its caller.
-func (c *Connection) claims(token *oidc.IDToken, issuer string, templated bool, nonce string) (map[string]any, error) {
+func (c *Connection) claims(token *oidc.IDToken, issuer string, templated bool, nonce *string) (map[string]any, error) {
 	var raw rawClaims
 	if err := token.Claims(&raw); err != nil {
 		return nil, c.unknown(IdentityToken, 0, nil)
@@ -74,7 +99,7 @@ func (c *Connection) claims(token *oidc.IDToken, issuer string, templated bool, 
 	// Microsoft: the issuer holds the tenant of the person, and tid names it.
 	case templated && (!tenantID.MatchString(tid) || token.Issuer != strings.ReplaceAll(issuer, "{tenantid}", tid)):
 		return nil, c.unknown(IdentityIssuer, 0, nil)
-	case nonce != "" && token.Nonce != nonce, nonce == "" && token.Nonce != "":
+	case nonce != nil && token.Nonce != *nonce:
 		return nil, c.unknown(IdentityNonce, 0, nil)
 	case len(token.Audience) > 1 && claims["azp"] != c.reg.ClientID:
 		return nil, c.unknown(IdentityToken, 0, nil)

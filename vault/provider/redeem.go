@@ -63,7 +63,7 @@ func (c *Connection) token(ctx context.Context, form url.Values, redeemed bool, 
 	}
 	g, code := c.grant(doc, redeemed, asked)
 	if code != "" {
-		return nil, &TokenError{Connection: c.reg.Name, Class: Ambiguous, Code: code, Status: a.status}
+		return nil, &TokenError{Connection: c.reg.Name, Class: Ambiguous, Code: code, Status: a.status, Unread: unread(a)}
 	}
 	return g, nil
 }
@@ -118,9 +118,17 @@ func (c *Connection) unanswered(a *answer, wrote bool, err error) *TokenError {
 		e.Class = Ambiguous
 	}
 	if a != nil {
-		e.Status = a.status
+		e.Status, e.Unread = a.status, unread(a)
 	}
 	return e
+}
+
+// unread is the body of a 2xx for whoever recovers a token from it by hand.
+func unread(a *answer) Secret {
+	if a.status < 200 || a.status >= 300 {
+		return Secret{}
+	}
+	return NewSecret(string(a.body[:min(len(a.body), unreadCap)]))
 }
 
 // classify is what an answer proves, nil when it holds tokens (facts: refresh
@@ -132,7 +140,7 @@ func (c *Connection) classify(a *answer, doc map[string]any, unreadable error) *
 	ok := a.status >= 200 && a.status < 300
 	switch {
 	case ok && unreadable != nil:
-		e.Class, e.Err = Ambiguous, errInvalid
+		e.Class, e.Err, e.Unread = Ambiguous, errInvalid, unread(a)
 	case ok && !failed:
 		return nil
 	case a.status >= 500, a.status == http.StatusRequestTimeout, temporary(code):

@@ -102,7 +102,7 @@ func (c *Connection) revokeGitHub(ctx context.Context, e *resolved, access Secre
 func (c *Connection) revoked(a *answer, err error) error {
 	fail := &RevokeError{Connection: c.reg.Name, Err: err}
 	if a != nil {
-		fail.Status = a.status
+		fail.Status, fail.RetryAfter = a.status, c.retryAfter(a.header)
 	}
 	if err != nil {
 		return fail
