@@ -65,7 +65,7 @@ func (b *bell) ring() {
 // watch has the bell ring for other processes' changes until ctx ends. A store
 // that does not tell now is asked again, less and less often.
 func (v *Vault) watch(ctx context.Context) {
-	w, ok := v.store.(Watcher)
+	w, ok := v.cfg.Store.(Watcher)
 	if !ok {
 		return
 	}

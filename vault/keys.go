@@ -16,8 +16,7 @@ import (
 )
 
 const (
-	settingID  = "vault_id"
-	settingKEK = "active_kek"
+	settingID = "vault_id"
 
 	labelIndex  = "index/v1"
 	labelTicket = "ticket/v1"
@@ -49,11 +48,7 @@ func (v *Vault) loadRoot(tx Tx) error {
 	if err != nil {
 		return err
 	}
-	kek, err := tx.Vault().Setting(settingKEK)
-	if err != nil || len(kek) != len(seal.KeyID{}) {
-		return fmt.Errorf("reading active key id: %w", seal.ErrOpen)
-	}
-	if v.tree, err = seal.NewTree(v.cfg.Keys, seal.KeyID(kek)); err != nil {
+	if _, err := v.wrapping(tx); err != nil {
 		return err
 	}
 	v.id = string(id)
@@ -71,14 +66,10 @@ func (v *Vault) drawRoot(tx Tx) error {
 		return err
 	}
 	v.id = id
-	active := v.cfg.Keys[0].ID()
-	if v.tree, err = seal.NewTree(v.cfg.Keys, active); err != nil {
+	if err := setKEK(tx, settingKEK, v.cfg.Keys[0].ID()); err != nil {
 		return err
 	}
 	if v.root, err = v.newUser(tx, UserRow{Created: v.now()}, nil); err != nil {
-		return err
-	}
-	if err := tx.Vault().SetSetting(settingKEK, active[:]); err != nil {
 		return err
 	}
 	return tx.Vault().SetSetting(settingID, []byte(id))
@@ -86,7 +77,11 @@ func (v *Vault) drawRoot(tx Tx) error {
 
 // newUser stores a user with a fresh data key.
 func (v *Vault) newUser(tx Tx, u UserRow, profile any) (*seal.DEK, error) {
-	dek, wrapped, err := v.tree.NewDEK(v.id, u.Key, v.cfg.Rand)
+	tree, err := v.wrapping(tx)
+	if err != nil {
+		return nil, err
+	}
+	dek, wrapped, err := tree.NewDEK(v.id, u.Key, v.cfg.Rand)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +109,7 @@ func (v *Vault) dataKeyByID(tx Tx, user string, id []byte) (*seal.DEK, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading data key: %w", err)
 	}
-	dek, err := v.tree.OpenDEK(v.id, user, seal.DEKID(id), row.Wrapped)
+	dek, err := v.keyring.tree().OpenDEK(v.id, user, seal.DEKID(id), row.Wrapped)
 	if err != nil {
 		return nil, err
 	}

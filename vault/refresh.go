@@ -128,7 +128,7 @@ func (v *Vault) tryClaim(ctx context.Context, p picked, stale *provider.Bearer) 
 		if v.usable(now, stale) {
 			return nil
 		}
-		if v.leased(row) {
+		if v.leased(tx, row) {
 			wait = true
 			return nil
 		}
@@ -153,9 +153,9 @@ func (v *Vault) tryClaim(ctx context.Context, p picked, stale *provider.Bearer) 
 // leased says whether another try may still be under way: its lease runs, and
 // its owner is not known to be dead. A lease from the future is one of before the
 // clock was set back; the longest wait for it is the lease's own time.
-func (v *Vault) leased(g GrantRow) bool {
+func (v *Vault) leased(tx Tx, g GrantRow) bool {
 	age := v.now() - g.AttemptAt
-	return g.LeaseOwner != "" && max(age, -age) < leaseFor.Milliseconds() && !v.cfg.OwnerDead(g.LeaseOwner)
+	return g.LeaseOwner != "" && max(age, -age) < leaseFor.Milliseconds() && !v.ownerGone(tx, g)
 }
 
 // mayTry keeps tries apart: 30 s and more after a failure, and 10 forced ones a

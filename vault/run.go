@@ -17,6 +17,7 @@ func (v *Vault) Run(ctx context.Context) error {
 	for _, job := range []func(context.Context){
 		v.keepChain,
 		v.sweepRecords,
+		v.keepProcess,
 		v.watch,
 	} {
 		jobs.Go(func() { job(ctx) })

@@ -33,6 +33,8 @@ type Config struct {
 	AccessTTL   time.Duration    // of an agent's access; 0 = 720h
 	TicketTTL   time.Duration    // how long a ticket may be opened; 0 = 24h (serve); stdio has 15m
 	Limits      Limits
+	// ReadKeys reads the key source again, for a key that was added meanwhile; nil = it can be read once only.
+	ReadKeys func(context.Context) ([]seal.Key, error)
 	// OwnerDead says whether the process of that instance id is provably gone, so that its lease can be taken over at once; nil = never.
 	OwnerDead func(instance string) bool
 }
@@ -51,10 +53,12 @@ type Vault struct {
 	names []string // of conns, sorted
 	log   *slog.Logger
 	id    string
-	tree  *seal.Tree
 	root  *seal.DEK
 	keys  derivedKeys
 	deks  dekCache
+
+	keyring *keyring
+	process process
 
 	chain     chain
 	journal   journal
@@ -76,7 +80,11 @@ func Open(ctx context.Context, cfg Config) (*Vault, error) {
 	if len(cfg.Keys) == 0 || cfg.Store == nil || cfg.Instance == "" {
 		return nil, errors.New("opening vault: store, keys and instance are required")
 	}
-	v := &Vault{cfg: withDefaults(cfg), store: cfg.Store, conns: map[string]*provider.Connection{}}
+	ring, err := newKeyring(cfg.Keys, cfg.ReadKeys)
+	if err != nil {
+		return nil, fmt.Errorf("opening vault: %w", err)
+	}
+	v := &Vault{cfg: withDefaults(cfg), keyring: ring, store: learning{Store: cfg.Store, ring: ring}, conns: map[string]*provider.Connection{}}
 	v.log = v.cfg.Logger
 	for _, c := range cfg.Connections {
 		v.conns[c.Name()] = c
@@ -118,8 +126,10 @@ func withDefaults(cfg Config) Config {
 // Close waits for refreshes and callbacks in flight to commit, and lets no more
 // begin; where Run has run, the audit says that this process stops. The store stays open: it belongs to who made it.
 func (v *Vault) Close() error {
-	v.work.close()
-	return v.endChain(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); v.work.close() }()
+	v.beatUntil(done)
+	return errors.Join(v.endChain(context.Background()), v.leave())
 }
 
 // ID is the vault's own id, drawn when it was made.
