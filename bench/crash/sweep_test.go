@@ -1,0 +1,176 @@
+package crash_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/grantry/grantry/bench/fleet"
+)
+
+const (
+	pause     = 31 * time.Second // more than the spacing of tries
+	later     = 2 * time.Hour    // more than the life of a token
+	mostSends = 3                // of one refresh token
+)
+
+// point is where a process dies, and how it gets there.
+type point struct {
+	step  string      // of vault's refresh, "" = somebody else kills it
+	acts  []fleet.Act // of the vendor, until then
+	prep  []fleet.Doing
+	acted bool // the vendor has spent the token and its answer is not stored
+	dead  bool // the grant was revoked before
+}
+
+// points are all steps at which a process can die.
+func points() map[string]point {
+	cut := []fleet.Act{{Answer: fleet.Cut}}
+	return map[string]point{
+		"before the claim":   {step: "before_claim"},
+		"after the claim":    {step: "after_claim"},
+		"after the answer":   {step: "after_answer", acted: true},
+		"after the save":     {step: "after_save"},
+		"after the release":  {step: "after_release"},
+		"after a cut answer": {step: "after_answer", acts: cut, acted: true},
+	}
+}
+
+// graces are how long vendors take a spent refresh token once more.
+func graces() map[string]fleet.Policy {
+	return map[string]fleet.Policy{
+		"no grace":             {},
+		"no grace, one family": {Family: true},
+		"5 s":                  {Grace: 5 * time.Second, Family: true},
+		"30 min":               {Grace: 30 * time.Minute, Family: true},
+	}
+}
+
+// G2: SIGKILL at every step of a refresh, at vendors of every kind. After a restart
+// the grant works, or it is lost where the vendor's books say that it had to be.
+func TestKilledAtEveryStep(t *testing.T) {
+	t.Parallel()
+	for name, p := range points() {
+		for grace, policy := range graces() {
+			t.Run(name+"/"+grace, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, "", fleet.VendorConfig{Policy: func(string) fleet.Policy { return policy }})
+				mark := filepath.Join(t.TempDir(), "mark")
+				w.refreshUntilDeath(p, "GRANTRY_FAILPOINT="+p.step, "GRANTRY_FAILPOINT_MARK="+mark)
+				if got, err := os.ReadFile(mark); err != nil || string(got) != p.step {
+					t.Fatalf("the step %s was not reached: %q, %v", p.step, got, err)
+				}
+				w.afterwards(p, policy)
+			})
+		}
+	}
+}
+
+// refreshUntilDeath connects an account and has it refreshed by a process that does not survive it.
+func (w *world) refreshUntilDeath(p point, env ...string) {
+	w.t.Helper()
+	child := w.start(fleet.Job{}, env...)
+	w.must(child, fleet.Task{Do: fleet.DoConnect})
+	w.must(child, fleet.Task{Do: fleet.DoAhead, By: later})
+	for _, d := range p.prep {
+		w.must(child, fleet.Task{Do: d})
+	}
+	w.vendor.Plan(fleet.Subject(0), p.acts...)
+	if p.dead {
+		w.vendor.Revoke(fleet.Subject(0))
+	}
+	r, err := child.Do(w.t.Context(), fleet.Task{Do: fleet.DoExchange})
+	for i := 0; err == nil && !r.Final() && i < 3; i++ { // its step may come with a later try
+		w.must(child, fleet.Task{Do: fleet.DoAhead, By: max(r.After, pause)})
+		r, err = child.Do(w.t.Context(), fleet.Task{Do: fleet.DoExchange})
+	}
+	if !errors.Is(err, fleet.ErrGone) {
+		w.t.Fatalf("the process lived: %+v, %v", r, err)
+	}
+	<-child.Done()
+}
+
+// afterwards restarts, and compares what the vault says with what the vendor knows.
+func (w *world) afterwards(p point, policy fleet.Policy) {
+	w.t.Helper()
+	child := w.start(fleet.Job{Ahead: later})
+	r := w.settle(w.t.Context(), child, fleet.Task{Do: fleet.DoExchange})
+	truth := w.vendor.Truth(fleet.Subject(0))
+	if truth.MostSends > mostSends {
+		w.t.Errorf("one refresh token was sent %d times", truth.MostSends)
+	}
+	mayLose := p.dead || p.acted && policy.Grace == 0
+	if r.OK {
+		w.works(child, r, truth)
+		return
+	}
+	verdict := w.vendor.Explain(fleet.Subject(0))
+	switch {
+	case r.Reason != "revoked" && r.Reason != "expired":
+		w.t.Errorf("the vault says %+v", r)
+	case verdict.Cause == "":
+		w.t.Errorf("lost without need: %s", verdict.Detail)
+	case !mayLose:
+		w.t.Errorf("lost, and explained (%+v), where nothing may be lost", verdict)
+	}
+	before := truth.Refreshes
+	if again := w.settle(w.t.Context(), child, fleet.Task{Do: fleet.DoExchange}); again.Reason != r.Reason {
+		w.t.Errorf("the vault says %s, and then %s", r.Reason, again.Reason)
+	}
+	if after := w.vendor.Truth(fleet.Subject(0)); after.Refreshes != before || after.MostSends != truth.MostSends {
+		w.t.Errorf("a lost grant was sent on: %+v, then %+v", truth, after)
+	}
+}
+
+// works proves that not only the access token lives but its refresh token, too.
+func (w *world) works(child *fleet.Process, r fleet.Result, truth fleet.Truth) {
+	w.t.Helper()
+	if r.Serial == 0 || truth.Spent == 0 {
+		w.t.Errorf("a token that was not refreshed: %+v, %+v", r, truth)
+	}
+	w.must(child, fleet.Task{Do: fleet.DoAhead, By: later})
+	next := w.must(child, fleet.Task{Do: fleet.DoExchange})
+	if after := w.vendor.Truth(fleet.Subject(0)); next.Gen <= r.Gen || after.Spent != truth.Spent+1 {
+		w.t.Errorf("the next refresh: generation %d after %d, %+v after %+v", next.Gen, r.Gen, after, truth)
+	}
+	if err := child.Close(); err != nil {
+		w.t.Error(err)
+	}
+}
+
+// The vendor kills: before it has acted nothing is lost; after it has acted and
+// not answered the token is lost only where it takes no spent one.
+func TestKilledByTheVendor(t *testing.T) {
+	t.Parallel()
+	for grace, policy := range graces() {
+		for name, before := range map[string]bool{"before it acts": true, "after it acted": false} {
+			t.Run(name+"/"+grace, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, "", fleet.VendorConfig{Policy: func(string) fleet.Policy { return policy }})
+				kill := func(worker string) { w.Process(worker).Kill() }
+				p := point{acts: []fleet.Act{{Before: kill, Ignore: true}}}
+				if !before {
+					p = point{acts: []fleet.Act{{After: kill, Answer: fleet.None}}, acted: true}
+				}
+				w.refreshUntilDeath(p)
+				w.afterwards(p, policy)
+			})
+		}
+	}
+}
+
+// A vendor's grace is over when the process is started again: lost, and explained.
+func TestRestartedAfterTheGrace(t *testing.T) {
+	t.Parallel()
+	policy := fleet.Policy{Grace: 5 * time.Second, Family: true}
+	w := newWorld(t, "", fleet.VendorConfig{Policy: func(string) fleet.Policy { return policy }})
+	p := point{acts: []fleet.Act{{After: func(worker string) { w.Process(worker).Kill() }}}, acted: true}
+	w.refreshUntilDeath(p)
+	w.vendor.Advance(6 * time.Second)
+	w.afterwards(p, fleet.Policy{})
+	if v := w.vendor.Explain(fleet.Subject(0)); v.Cause != fleet.ByKill {
+		t.Errorf("the vendor explains it by %+v", v)
+	}
+}
