@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/grantry/grantry/vault/storetest"
 )
 
 // missing is what a run says when the counterparties are not installed.
@@ -41,7 +43,7 @@ func run(m *testing.M) (int, error) {
 			return 0, err
 		}
 	}
-	code := m.Run()
+	code := storetest.Main(m)
 	if dir, err := scratch(); err == nil {
 		os.RemoveAll(dir)
 	}
