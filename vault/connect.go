@@ -156,7 +156,7 @@ func find(tx Tx, user, connection, key string) (GrantRow, bool, error) {
 
 func (v *Vault) freshRow(user, connection, key string, by Agent) (GrantRow, error) {
 	id, err := v.newID("a_")
-	g := GrantRow{ID: id, User: user, Connection: connection, AccountKey: key, GrantedBy: by.ID, Created: v.now()}
+	g := GrantRow{ID: id, User: user, Connection: connection, AccountKey: key, GrantedBy: printable(by.ID), Created: v.now()}
 	if g.GrantedBy == "" {
 		g.GrantedBy = "person"
 	}
@@ -175,4 +175,9 @@ func (v *Vault) giveBack(ctx context.Context, r received, fe *FlowError) *FlowEr
 		v.log.Warn("a refused token could not be revoked", "connection", r.fl.Connection, "error", err)
 	}
 	return v.failed(ctx, r.fl, fe)
+}
+
+// printable is s as every database takes it: some agents name themselves.
+func printable(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }

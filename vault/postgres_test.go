@@ -210,3 +210,39 @@ func TestUsedOnceOnAllReplicas(t *testing.T) {
 		t.Errorf("access for one call gave two: %v", tok)
 	}
 }
+
+// What a vendor and an agent call things must not keep a grant from being
+// stored, on either database: a rotated token would be lost with it.
+func TestNamesThatNoDatabaseTakes(t *testing.T) {
+	t.Parallel()
+	for name, place := range map[string]func(t *testing.T) string{"sqlite": func(*testing.T) string { return "" }, "postgres": storetest.Postgres} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBenchOn(t, place(t))
+			b.vendor.set(func(v *vendor) { v.scopes = "files.read a\x00b c\x1bd" })
+			odd := vault.Agent{ID: "stdio:\x00claude", Name: "cla\x00ude"} // JSON has no other oddity
+			acc := b.connect(alice, odd)
+			if acc.GrantedBy != "stdio:\uFFFDclaude" || !slices.Equal(acc.Scopes, []string{"files.read"}) {
+				t.Errorf("the account was granted by %q, with %q", acc.GrantedBy, acc.Scopes)
+			}
+			b.token(request(alice, odd))
+			b.clock.add(2 * time.Hour)
+			if tok := b.token(request(alice, odd)); tok.Generation != 2 || b.vendor.worstSpend() != 1 {
+				t.Errorf("generation %d after a refresh, %d spends", tok.Generation, b.vendor.worstSpend())
+			}
+			for _, id := range []string{"a_\x00", "\xff"} {
+				r := request(alice, odd)
+				r.Account = id
+				if e := b.lack(r); e.Reason != vault.AccountUnknown {
+					t.Errorf("account %q: %s", id, e.Reason)
+				}
+				if _, err := b.Account(t.Context(), alice.Caller, id); !errors.Is(err, vault.ErrNotFound) {
+					t.Errorf("account %q: %v", id, err)
+				}
+			}
+			if n, err := b.VerifyAudit(t.Context()); err != nil || n < 4 {
+				t.Errorf("audit has %d entries, %v", n, err)
+			}
+		})
+	}
+}

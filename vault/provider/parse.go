@@ -5,6 +5,7 @@ import (
 	"mime"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -143,7 +144,7 @@ func (c *Connection) granted(doc map[string]any, asked []string) (scopes []strin
 	if len(listed) == 0 || p.Scope.NotReturned {
 		return p.normalizeAll(asked), false
 	}
-	return p.normalizeAll(listed), true
+	return p.normalizeAll(slices.DeleteFunc(listed, unprintable)), true
 }
 
 // expiry reads expires_in, which vendors send as number, text or fraction.

@@ -3,6 +3,8 @@ package provider
 import (
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Normalize is the one spelling under which p's scopes are stored and
@@ -98,4 +100,10 @@ func (p *Provider) narrowest(scopes []string) []string {
 // splitScopes reads a list with commas, spaces or both between its names.
 func splitScopes(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == ',' || r == '\t' || r == '\n' })
+}
+
+// unprintable says that s is no scope at all (RFC 6749 §3.3): it holds control
+// characters or is not UTF-8. No database would take the grant with it.
+func unprintable(s string) bool {
+	return !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl)
 }

@@ -17,6 +17,9 @@ var (
 	// ErrURL says that a PostgreSQL URL does not parse. What is wrong with it is
 	// not told, because it holds a password.
 	ErrURL = errors.New("not a PostgreSQL URL")
+	// ErrText says that a text to be stored is not UTF-8 or holds a NUL, which
+	// PostgreSQL does not take, and SQLite is not given either.
+	ErrText = errors.New("text cannot be stored")
 	// ErrOutcome says that the connection was lost during a commit and that the
 	// server could not be asked what became of it.
 	ErrOutcome = errors.New("outcome of a commit is not known")

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/grantry/grantry/vault"
 )
@@ -79,6 +81,9 @@ func (t *tx) rollback() {
 
 // exec answers the number of rows that query changed.
 func (t *tx) exec(query string, args ...any) (int64, error) {
+	if !storable(args) {
+		return 0, ErrText
+	}
 	res, err := t.run.ExecContext(t.ctx, query, args...)
 	if err != nil {
 		return 0, err
@@ -103,12 +108,15 @@ type scanner interface{ Scan(dest ...any) error }
 
 // one answers the row of a query, or vault.ErrNotFound.
 func one[T any](t *tx, scan func(scanner) (T, error), what, query string, args ...any) (T, error) {
+	var zero T
+	if !storable(args) {
+		return zero, fmt.Errorf("%s: %w", what, vault.ErrNotFound)
+	}
 	v, err := scan(t.run.QueryRowContext(t.ctx, query, args...))
 	if errors.Is(err, sql.ErrNoRows) {
 		err = vault.ErrNotFound
 	}
 	if err != nil {
-		var zero T
 		return zero, fmt.Errorf("%s: %w", what, err)
 	}
 	return v, nil
@@ -116,6 +124,9 @@ func one[T any](t *tx, scan func(scanner) (T, error), what, query string, args .
 
 // all answers the rows of a query, nil if there are none.
 func all[T any](t *tx, scan func(scanner) (T, error), what, query string, args ...any) (out []T, err error) {
+	if !storable(args) {
+		return nil, nil
+	}
 	rows, err := t.run.QueryContext(t.ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
@@ -132,6 +143,17 @@ func all[T any](t *tx, scan func(scanner) (T, error), what, query string, args .
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	return out, nil
+}
+
+// storable says whether all texts among args can be in a database: no row has
+// another one, so who looks for it finds nothing.
+func storable(args []any) bool {
+	for _, a := range args {
+		if s, ok := a.(string); ok && (strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s)) {
+			return false
+		}
+	}
+	return true
 }
 
 // integer is a boolean as both databases store it here.
