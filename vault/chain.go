@@ -23,7 +23,7 @@ const (
 
 	chainTick  = time.Second
 	noteEvery  = time.Hour        // the heads of the other streams
-	silent     = 2 * time.Minute  // a process on a server that has said nothing for so long is gone
+	lostAfter  = 5 * time.Minute  // a process that has begun and says nothing for so long is gone
 	stopWithin = 10 * time.Second // to anchor the last head
 )
 
@@ -60,7 +60,7 @@ func (v *Vault) pickStream(tx Tx) error {
 	}
 	name := Stream
 	for n := 2; slices.ContainsFunc(rows, func(p ProcessRow) bool {
-		return p.Stream == name && p.ID != v.cfg.Instance && now-p.Beat < silent.Milliseconds()
+		return p.Stream == name && p.ID != v.cfg.Instance && now-p.Beat < forgetAfter.Milliseconds()
 	}); n++ {
 		name = Stream + "-" + strconv.Itoa(n)
 	}
@@ -125,6 +125,10 @@ func (v *Vault) begin(ctx context.Context) error {
 		return nil
 	}
 	err := v.store.Update(ctx, func(tx Tx) error {
+		now, _, err := v.clock(tx)
+		if err != nil {
+			return err
+		}
 		open, gone, err := v.openProcesses(tx)
 		if err != nil {
 			return err
@@ -136,7 +140,7 @@ func (v *Vault) begin(ctx context.Context) error {
 		if len(gone) > 0 {
 			e.Reason = "unclean_stop"
 		}
-		open = append(open, openProcess{Instance: v.cfg.Instance, Stream: c.stream(), Started: v.now()})
+		open = append(open, openProcess{Instance: v.cfg.Instance, Stream: c.stream(), Started: now})
 		return errors.Join(v.setOpen(tx, open), v.append(tx, e))
 	})
 	c.begun, c.noted = err == nil, v.cfg.Now()
@@ -183,7 +187,7 @@ func (v *Vault) openProcesses(tx Tx) (open, gone []openProcess, err error) {
 	if err := json.Unmarshal(raw, &all); err != nil {
 		return nil, nil, fmt.Errorf("reading the open processes: %w", err)
 	}
-	now, err := tx.Vault().Now()
+	now, _, err := v.clock(tx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -194,7 +198,7 @@ func (v *Vault) openProcesses(tx Tx) (open, gone []openProcess, err error) {
 	for _, p := range all {
 		switch {
 		case p.Instance == v.cfg.Instance:
-		case v.cfg.OwnerDead(p.Instance) || now > 0 && v.fellSilent(p, rows, now):
+		case v.cfg.OwnerDead(p.Instance) || p.silentSince(rows) < now-lostAfter.Milliseconds():
 			gone = append(gone, p)
 		default:
 			open = append(open, p)
@@ -203,15 +207,16 @@ func (v *Vault) openProcesses(tx Tx) (open, gone []openProcess, err error) {
 	return open, gone, nil
 }
 
-// fellSilent is for processes of a server, whose machines cannot be asked.
-func (v *Vault) fellSilent(p openProcess, rows []ProcessRow, now int64) bool {
+// silentSince is when a process was last heard of: its lock file may be on
+// another machine, or swept with those of long ago.
+func (p openProcess) silentSince(rows []ProcessRow) int64 {
 	last := p.Started
 	for _, r := range rows {
 		if r.ID == p.Instance {
 			last = max(last, r.Beat)
 		}
 	}
-	return now-last > silent.Milliseconds()
+	return last
 }
 
 func (v *Vault) setOpen(tx Tx, open []openProcess) error {

@@ -147,6 +147,9 @@ type walker struct {
 func (w *walker) walk(ctx context.Context) ([]headNote, error) {
 	w.next.Store(1)
 	w.bad.Store(math.MaxInt64)
+	if w.head.Seq < 1 { // it has rows, and no entry
+		w.wrong(1)
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	for range min(verifyWorkers, runtime.GOMAXPROCS(0)) {
 		g.Go(func() error { return w.work(ctx) })
@@ -203,7 +206,7 @@ func (w *walker) verify(sum *chainMAC, from, n int64, rows []AuditRow) int64 {
 		prev, rows = rows[0].MAC, rows[1:]
 	}
 	for i := range n {
-		if int64(len(rows)) <= i || rows[i].Seq != from+i || !hmac.Equal(rows[i].MAC, sum.of(prev, rows[i])) {
+		if int64(len(rows)) <= i || rows[i].Seq != from+i || rows[i].Stream != w.head.Stream || !hmac.Equal(rows[i].MAC, sum.of(prev, rows[i])) {
 			return from + i
 		}
 		prev = rows[i].MAC
