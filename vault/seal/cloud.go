@@ -28,25 +28,34 @@ func cloudKeeper() func(context.Context, string) (Keeper, error) {
 }
 
 // cloudKey makes a keeper's calls end with their context, which Vault's client
-// does not see, and takes what the KMS answered out of their errors.
-type cloudKey struct{ keeper *secrets.Keeper }
+// does not see, and takes what the KMS answered out of their errors. One
+// goroutine uses it.
+type cloudKey struct {
+	keeper *secrets.Keeper
+	left   bool // a call goes on that nobody waits for
+}
 
 func (c *cloudKey) Encrypt(ctx context.Context, plaintext []byte) ([]byte, error) {
-	return call(ctx, plaintext, c.keeper.Encrypt)
+	return c.call(ctx, plaintext, c.keeper.Encrypt)
 }
 
 func (c *cloudKey) Decrypt(ctx context.Context, ciphertext []byte) ([]byte, error) {
-	return call(ctx, ciphertext, c.keeper.Decrypt)
+	return c.call(ctx, ciphertext, c.keeper.Decrypt)
 }
 
+// Close does not wait for a call that was left: gocloud's would, for ever.
 func (c *cloudKey) Close() error {
+	if c.left {
+		go func() { _ = c.keeper.Close() }()
+		return nil
+	}
 	if err := c.keeper.Close(); err != nil {
 		return cause(err)
 	}
 	return nil
 }
 
-func call(ctx context.Context, in []byte, do func(context.Context, []byte) ([]byte, error)) ([]byte, error) {
+func (c *cloudKey) call(ctx context.Context, in []byte, do func(context.Context, []byte) ([]byte, error)) ([]byte, error) {
 	type answer struct {
 		out []byte
 		err error
@@ -68,6 +77,7 @@ func call(ctx context.Context, in []byte, do func(context.Context, []byte) ([]by
 	case a := <-done:
 		return a.out, a.err
 	case <-ctx.Done():
+		c.left = true
 		return nil, ctx.Err()
 	}
 }

@@ -104,7 +104,7 @@ func OpenSource(ref string, opts SourceOptions) (Source, error) {
 	case "awskms", "gcpkms", "azurekeyvault", "hashivault":
 		return openKMS(scheme, rest, opts)
 	}
-	return nil, errors.New("opening key source: unknown scheme, want file:PATH, env:NAME, exec:COMMAND or keychain:")
+	return nil, errors.New("opening key source: unknown scheme, want file:PATH, env:NAME, keychain: or exec:COMMAND")
 }
 
 func (o SourceOptions) withDefaults() SourceOptions {
