@@ -13,14 +13,15 @@
 //	 └─ HKDF-SHA256, label "wrap/v1" ──── wrapping key
 //	     │
 //	     ├─ wraps the root DEK, subject "" (one per vault)
-//	     │   └─ HKDF-SHA256, one label per use ── DEK.Derive: indexes,
-//	     │                                        audit chain, states, tickets
+//	     │   └─ HKDF-SHA256, one label per use ── DEK.Derive: "index/v1",
+//	     │                        "audit-mac/v1", "ticket/v1", "mac/v1/…"
 //	     └─ wraps a DEK per user ── AES-256-GCM ── fields
 //
 // HKDF is RFC 5869 with an empty salt and the label as info; every output has 32
 // bytes. The KEK keys nothing else. What must outlive a change of the KEK hangs
 // on the root DEK, so that a rotation wraps 70 bytes per user anew (Tree.Rewrap)
-// and changes no row, no index and no chain.
+// and changes no row, no index and no chain. Trees do not change: With and
+// Activate answer new ones, so a replica learns a key before it becomes active.
 //
 // # Wrapped data key, version 1, 70 bytes
 //
@@ -64,9 +65,10 @@
 //
 // # Test vectors
 //
-// testdata/vectors.json holds keys, wrapped data keys and blobs of this format.
-// Another implementation that opens all of them, and derives the same ids, reads
-// our databases.
+// testdata/vectors.json holds keys, wrapped data keys and blobs of this format with
+// their associated data, and what must be refused: lines, wrapped keys and blobs
+// that were changed, cut, or stand elsewhere. Another implementation that opens the
+// ones, refuses the others, and derives the same ids, reads our databases.
 //
 // # Key file
 //
@@ -74,8 +76,25 @@
 // bytes. Blank lines and lines that start with # are left out. Which of the keys
 // is active is recorded in the vault, not in the file.
 //
+// Every source yields such lines, so that two keys live at once while one replaces
+// the other: file:, env:, exec:, keychain:, and the key of a cloud's KMS. Those
+// that we can write make their first key (Creator), and add and remove others
+// (Appender, Remover); for env: and exec: a person adds Key.Line. A file is
+// replaced as a whole, synced, under a lock beside it (path.lock, which stays), with
+// its mode and owner; other lines stay byte for byte. Under a secrets mount it is
+// not ours to write.
+//
+// # Sealed key file
+//
+// A KMS (awskms:, gcpkms:, azurekeyvault:, hashivault:) seals every line by itself,
+// so that an RSA key of a KMS has room for it: the file holds base64 of its answer
+// in place of the key, and the same comments. Each line is opened once in a process.
+// The clients of the clouds are in builds with the tag cloudkms only; with
+// SourceOptions.OpenKeeper any other KMS will do.
+//
 // # Errors
 //
 // No error shows a key, a plaintext or a line of a key file. A blob that does
-// not open says ErrOpen and not why: a wrong place and a flipped bit look alike.
+// not open says ErrOpen and not why: a wrong place and a flipped bit look alike. Nor
+// does one show a command, what it prints, or the words of a KMS.
 package seal

@@ -23,19 +23,25 @@ func referenceHKDF(secret []byte, label string) []byte {
 	return sum(sum(make([]byte, 32), secret), []byte(label), []byte{1})
 }
 
+func referenceDEKAAD(kek kekVector, v dekVector) []byte {
+	return slices.Concat([]byte("grantry/dek/v1"), lp(v.Tenant), lp(v.Subject), v.ID, kek.KeyID)
+}
+
 func referenceWrapped(t testing.TB, kek kekVector, v dekVector) []byte {
 	t.Helper()
 	header := slices.Concat([]byte{1, 1}, kek.KeyID)
-	aad := slices.Concat([]byte("grantry/dek/v1"), lp(v.Tenant), lp(v.Subject), v.ID, kek.KeyID)
-	return referenceGCM(t, kek.WrapKey, header, v.Wrapped[10:22], v.Key, aad)
+	return referenceGCM(t, kek.WrapKey, header, v.Wrapped[10:22], v.Key, referenceDEKAAD(kek, v))
+}
+
+func referenceBlobAAD(d dekVector, b blobVector) []byte {
+	return slices.Concat([]byte("grantry/blob/v1"), lp(b.Tenant), lp(b.Subject), lp(b.Table), lp(b.Column), lp(b.Row),
+		binary.BigEndian.AppendUint64(nil, b.Generation), lp(b.Connection), lp(string(b.Destination)), []byte{1, 1}, d.ID)
 }
 
 func referenceBlob(t testing.TB, d dekVector, b blobVector) []byte {
 	t.Helper()
 	header := slices.Concat([]byte{1, 1}, d.ID)
-	aad := slices.Concat([]byte("grantry/blob/v1"), lp(b.Tenant), lp(b.Subject), lp(b.Table), lp(b.Column), lp(b.Row),
-		binary.BigEndian.AppendUint64(nil, b.Generation), lp(b.Connection), lp(string(b.Destination)), header)
-	return referenceGCM(t, d.Key, header, b.Blob[18:30], b.Plaintext, aad)
+	return referenceGCM(t, d.Key, header, b.Blob[18:30], b.Plaintext, referenceBlobAAD(d, b))
 }
 
 func referenceGCM(t testing.TB, key, header, nonce, plain, aad []byte) []byte {

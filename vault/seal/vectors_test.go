@@ -28,10 +28,13 @@ func (b *octets) UnmarshalText(text []byte) (err error) {
 }
 
 type vectors struct {
-	Comment string       `json:"comment"`
-	KEKs    []kekVector  `json:"keks"`
-	DEKs    []dekVector  `json:"deks"`
-	Blobs   []blobVector `json:"blobs"`
+	Comment string        `json:"comment"`
+	KEKs    []kekVector   `json:"keks"`
+	DEKs    []dekVector   `json:"deks"`
+	Blobs   []blobVector  `json:"blobs"`
+	Lines   []refusedLine `json:"refused_lines"`
+	NoDEKs  []refusedDEK  `json:"refused_deks"`
+	NoBlobs []refusedBlob `json:"refused_blobs"`
 }
 
 type kekVector struct {
@@ -46,6 +49,7 @@ type dekVector struct {
 	Subject string            `json:"subject"`
 	ID      octets            `json:"id"`
 	Key     octets            `json:"key"`
+	AAD     octets            `json:"aad"`
 	Wrapped octets            `json:"wrapped"`
 	Derived map[string]octets `json:"derived,omitempty"`
 }
@@ -60,7 +64,8 @@ type blobVector struct {
 	Generation  uint64 `json:"generation"`
 	Connection  string `json:"connection"`
 	Destination octets `json:"destination"`
-	Plaintext   octets `json:"plaintext"`
+	AAD         octets `json:"aad,omitzero"`
+	Plaintext   octets `json:"plaintext,omitzero"`
 	Blob        octets `json:"blob"`
 }
 
@@ -91,7 +96,11 @@ func TestVectors(t *testing.T) {
 		if diff := cmp.Diff(b.Blob, octets(referenceBlob(t, v.DEKs[b.DEK], b))); diff != "" {
 			t.Errorf("blob %d (-file +reference):\n%s", i, diff)
 		}
+		if diff := cmp.Diff(b.AAD, octets(referenceBlobAAD(v.DEKs[b.DEK], b))); diff != "" {
+			t.Errorf("associated data of blob %d (-file +reference):\n%s", i, diff)
+		}
 	}
+	checkRefused(t, v, tree, deks)
 }
 
 func readVectors(t testing.TB) vectors {
@@ -104,8 +113,8 @@ func readVectors(t testing.TB) vectors {
 	if err := json.Unmarshal(data, &v); err != nil {
 		t.Fatal(err)
 	}
-	if len(v.KEKs) == 0 || len(v.DEKs) == 0 || len(v.Blobs) == 0 {
-		t.Fatal("the file holds no vectors")
+	if len(v.KEKs) == 0 || len(v.DEKs) == 0 || len(v.Blobs) == 0 || len(v.Lines) == 0 || len(v.NoDEKs) == 0 || len(v.NoBlobs) == 0 {
+		t.Fatal("a kind of vectors is missing")
 	}
 	return v
 }
@@ -142,6 +151,9 @@ func checkDEK(t testing.TB, tree *seal.Tree, kek kekVector, v dekVector) *seal.D
 	if diff := cmp.Diff(v.Wrapped, octets(referenceWrapped(t, kek, v))); diff != "" {
 		t.Errorf("data key %x (-file +reference):\n%s", v.ID, diff)
 	}
+	if diff := cmp.Diff(v.AAD, octets(referenceDEKAAD(kek, v))); diff != "" {
+		t.Errorf("associated data of data key %x (-file +reference):\n%s", v.ID, diff)
+	}
 	for label, want := range v.Derived {
 		if got := d.Derive(label); !bytes.Equal(got, want) || !bytes.Equal(got, referenceHKDF(v.Key, label)) {
 			t.Errorf("data key %x derives %s = %x, want %x", v.ID, label, got, want)
@@ -154,7 +166,7 @@ func checkDEK(t testing.TB, tree *seal.Tree, kek kekVector, v dekVector) *seal.D
 func writeVectors(t *testing.T) {
 	t.Helper()
 	cryptotest.SetGlobalRandom(t, 1)
-	v := vectors{Comment: "Test vectors of package seal, format 1; doc.go has the format. Bytes are hexadecimal."}
+	v := vectors{Comment: "Test vectors of package seal, format 1; doc.go has the format. Bytes are hexadecimal, kek and dek are indexes. What is refused must not open; it says why, and differs from a value that opens there only."}
 	var keys []seal.Key
 	for range 2 {
 		key := newKey(t)
@@ -172,8 +184,12 @@ func writeVectors(t *testing.T) {
 			t.Fatal(err)
 		}
 		dv := dekVector{KEK: i % 2, Tenant: who[0], Subject: who[1], ID: raw[:16], Key: raw[16:], Wrapped: wrapped}
+		dv.AAD = referenceDEKAAD(v.KEKs[dv.KEK], dv)
 		if who[1] == "" {
-			dv.Derived = map[string]octets{"index/v1": d.Derive("index/v1"), "audit-mac/v1": d.Derive("audit-mac/v1")}
+			dv.Derived = map[string]octets{}
+			for _, label := range []string{"index/v1", "audit-mac/v1", "ticket/v1", "mac/v1/x"} {
+				dv.Derived[label] = d.Derive(label)
+			}
 		}
 		v.DEKs, deks = append(v.DEKs, dv), append(deks, d)
 	}
@@ -182,9 +198,10 @@ func writeVectors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.Blob = blob
+		b.Blob, b.AAD = blob, referenceBlobAAD(v.DEKs[b.DEK], b)
 		v.Blobs = append(v.Blobs, b)
 	}
+	v.Lines, v.NoDEKs, v.NoBlobs = refusedLines(v.KEKs[0]), refusedDEKs(v), refusedBlobs(v)
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		t.Fatal(err)
