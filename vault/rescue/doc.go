@@ -2,7 +2,7 @@
 // emergency journal. A refresh token that was spent has its successor in one place
 // only, this process's memory, until it is stored; the journal is the second place.
 //
-// Each process has a file of its own, opened before anything is spent: private
+// Each process has a file of its own, made before anything is spent: private
 // (0600), locked for life, and written full of zeros so that a record finds its
 // space on a disk that has filled up since. A record is
 //

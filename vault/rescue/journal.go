@@ -31,30 +31,37 @@ type Journal struct {
 	log    *slog.Logger
 
 	mu   sync.Mutex
-	file *os.File // nil once it is closed
-	end  int64    // where the next record begins
-	size int64    // up to where there is space
+	file   *os.File // nil until it is needed
+	closed bool
+	end    int64 // where the next record begins
+	size   int64 // up to where there is space
 }
 
-// Open makes the journal of this process, folder/instance.journal, and the folder
-// (0700) if missing. Instance must be unique among those that share the folder. A
-// nil log means none. It reads and replays nothing.
-func Open(folder, instance string, log *slog.Logger) (*Journal, error) {
+// New is the journal of this process, folder/instance.journal. Instance must be
+// unique among those that share the folder. A nil log means none. Files are touched
+// when something is about to be spent: a process that never refreshes makes none.
+func New(folder, instance string, log *slog.Logger) *Journal {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return nil, fmt.Errorf("making folder of the emergency journal: %w", err)
+	return &Journal{folder: folder, name: filepath.Base(instance) + suffix, log: log}
+}
+
+// open makes folder (0700) and file, where they are not there yet.
+func (j *Journal) open() (err error) {
+	switch {
+	case j.closed:
+		return os.ErrClosed
+	case j.file != nil:
+		return nil
 	}
-	j := &Journal{folder: folder, name: filepath.Base(instance) + suffix, log: log}
-	var err error
-	if j.file, err = hold(filepath.Join(folder, j.name)); err != nil {
-		return nil, fmt.Errorf("making emergency journal: %w", err)
+	if err := os.MkdirAll(j.folder, 0o700); err != nil {
+		return err
 	}
-	if err := errors.Join(j.file.Chmod(0o600), j.reserve(), syncFolder(folder)); err != nil {
-		return nil, fmt.Errorf("making emergency journal: %w", errors.Join(err, j.file.Close()))
+	if j.file, err = hold(filepath.Join(j.folder, j.name)); err != nil {
+		return err
 	}
-	return j, nil
+	return errors.Join(j.file.Chmod(0o600), syncFolder(j.folder))
 }
 
 // hold makes a file and takes its lock. A replay that sees it in between takes
@@ -107,11 +114,12 @@ func (j *Journal) reserve() error {
 func (j *Journal) Ready() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.file == nil {
-		return fmt.Errorf("checking emergency journal: %w", os.ErrClosed)
+	err := j.open()
+	if err == nil {
+		err = j.reserve()
 	}
-	if err := j.reserve(); err != nil {
-		return fmt.Errorf("checking emergency journal: %w", err)
+	if err != nil {
+		return fmt.Errorf("preparing emergency journal: %w", err)
 	}
 	return nil
 }
@@ -123,8 +131,8 @@ func (j *Journal) Append(record []byte) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.file == nil {
-		return fmt.Errorf("writing emergency journal: %w", os.ErrClosed)
+	if err := j.open(); err != nil {
+		return fmt.Errorf("writing emergency journal: %w", err)
 	}
 	b := frame(record)
 	if _, err := j.file.WriteAt(b, j.end); err != nil {
@@ -165,6 +173,9 @@ func (j *Journal) empty() error {
 // living processes, and this one, are left alone.
 func (j *Journal) Replay(keep func(record []byte) error) error {
 	names, err := os.ReadDir(j.folder)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("listing emergency journals: %w", err)
 	}
@@ -216,14 +227,14 @@ func discard(f *os.File) error {
 }
 
 // Close ends the journal, and removes its file unless records are left: those
-// are for the next process. Closing twice is no error.
+// are for the next process. It takes nothing afterwards; closing twice is no error.
 func (j *Journal) Close() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.file == nil {
+	f := j.file
+	if j.closed = true; f == nil {
 		return nil
 	}
-	f := j.file
 	j.file = nil
 	if j.end > 0 {
 		return f.Close()

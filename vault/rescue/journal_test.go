@@ -17,8 +17,8 @@ import (
 
 func open(t *testing.T, folder, instance string, log *slog.Logger) *rescue.Journal {
 	t.Helper()
-	j, err := rescue.Open(folder, instance, log)
-	if err != nil {
+	j := rescue.New(folder, instance, log)
+	if err := j.Ready(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = j.Close() })
@@ -194,13 +194,9 @@ func TestManyAtOnce(t *testing.T) {
 	journals := make([]*rescue.Journal, 16)
 	for i := range journals {
 		wg.Go(func() {
-			j, err := rescue.Open(folder, fmt.Sprintf("p%d", i), nil)
-			if err != nil {
-				t.Error(err)
-				return
-			}
+			j := rescue.New(folder, fmt.Sprintf("p%d", i), nil)
 			journals[i] = j
-			err = errors.Join(j.Append([]byte(fmt.Sprint(i))), j.Replay(func(r []byte) error {
+			err := errors.Join(j.Ready(), j.Append([]byte(fmt.Sprint(i))), j.Replay(func(r []byte) error {
 				mu.Lock()
 				defer mu.Unlock()
 				seen[string(r)]++
@@ -228,7 +224,23 @@ func TestOneOwner(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	open(t, folder, "p1", nil)
-	if _, err := rescue.Open(folder, "p1", nil); err == nil {
+	if err := rescue.New(folder, "p1", nil).Ready(); err == nil {
 		t.Error("a journal was opened twice")
+	}
+}
+
+// A process that spends nothing leaves nothing behind, and can look for what others left.
+func TestNothingSpent(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "rescue")
+	j := rescue.New(folder, "p1", nil)
+	if got := replayed(t, j); len(got) > 0 {
+		t.Errorf("replayed %q", got)
+	}
+	if err := errors.Join(j.Erase(), j.Close()); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(folder); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the folder: %v", err)
 	}
 }
