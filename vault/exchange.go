@@ -65,6 +65,8 @@ func (v *Vault) Exchange(ctx context.Context, r Request) (*Token, error) {
 			case stale != nil || !temporary(err) || !v.alive(p.row):
 				return nil, err
 			} // else the token at hand has some life left
+		} else {
+			v.refreshEarly(ctx, p)
 		}
 		t, err := v.release(ctx, r, p)
 		if !errors.Is(err, errMoved) {
@@ -85,7 +87,7 @@ func degraded(err error) error {
 // temporary says whether a refresh failed without proving anything about the grant.
 func temporary(err error) bool {
 	var e *ConsentError
-	return errors.As(err, &e) && (e.Reason == ProviderUnreachable || e.Reason == VaultDegraded)
+	return errors.As(err, &e) && (e.Reason == ProviderUnreachable || e.Reason == VaultDegraded || e.Reason == ConnMisconfigured)
 }
 
 // Check says what Exchange would lack, without refreshing or releasing

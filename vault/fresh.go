@@ -1,29 +1,49 @@
 package vault
 
 import (
+	"hash/fnv"
 	"time"
 
 	"github.com/grantry/grantry/vault/provider"
 )
 
-// usable says whether the token at hand can go out: it is not the one that the
-// API refused, and it lives beyond a margin of 60 s, or of a tenth of its life
+// usable says whether the token at hand can go out: it was checked, it is not the one
+// that the API refused, and it lives beyond a margin of 60 s, or of a tenth of its life
 // where that is less. One that was refreshed just now goes out whatever the vendor said
 // of its life: else a vendor who says "one second" would be asked every second (G10).
 func (v *Vault) usable(p picked, stale *provider.Bearer) bool {
 	row := p.row
-	if p.tokens.access.Token == "" || stale != nil && row.Gen <= stale.Generation {
+	if p.tokens.access.Token == "" || row.Unverified || stale != nil && row.Gen <= stale.Generation {
 		return false
 	}
-	now := v.now()
-	justNow := row.LeaseOwner == "" && row.FailCount == 0 && row.AttemptAt <= now && now < row.AttemptAt+spacing.Milliseconds()
-	if row.AccessExp == 0 || justNow {
+	if row.AccessExp == 0 || row.LeaseOwner == "" && row.FailCount == 0 && v.justNow(row) {
 		return true
 	}
 	margin := min(time.Minute.Milliseconds(), (row.AccessExp-row.Refreshed)/10)
-	return now < row.AccessExp-max(margin, 0)
+	return v.now() < row.AccessExp-max(margin, 0)
 }
 
+// justNow says whether the row's tokens came within the spacing of refreshes, by this process's clock.
+func (v *Vault) justNow(g GrantRow) bool {
+	age := v.now() - g.Refreshed
+	return age >= 0 && age < spacing.Milliseconds()
+}
+
+// alive says whether the token at hand, though due, would still be taken.
 func (v *Vault) alive(g GrantRow) bool {
-	return g.AccessCT != nil && (g.AccessExp == 0 || v.now() < g.AccessExp)
+	return g.AccessCT != nil && !g.Unverified && (g.AccessExp == 0 || v.now() < g.AccessExp)
+}
+
+// early says whether a token is past about four fifths of its life, and may be
+// refreshed while it serves. Each grant has its own point between 75 and 85 %, the
+// same in every process, so that grants that were connected together do not fall due together.
+func (v *Vault) early(p picked) bool {
+	row := p.row
+	life := row.AccessExp - row.Refreshed
+	if row.AccessExp == 0 || life <= 0 || row.RefreshCT == nil || row.Unverified || row.NextTry > v.now() || v.justNow(row) {
+		return false
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(row.ID))
+	return v.now() >= row.Refreshed+life*(750+int64(h.Sum32()%100))/1000
 }

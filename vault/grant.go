@@ -43,6 +43,7 @@ type accessSet struct {
 	V       int    `json:"v"`
 	Token   string `json:"token"`
 	APIBase string `json:"api_base,omitempty"`
+	IDToken string `json:"id_token,omitempty"` // of a refresh, until it was checked
 }
 
 // refreshSet is the sealed form of a refresh token.

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"sync"
@@ -19,17 +20,6 @@ const (
 	keepPause = 5 * time.Second // at most, between the tries behind their back
 	lastTries = 10              // once the vault is closed, 200 ms apart
 )
-
-// unsaved are the grants whose new tokens are in this process's memory only.
-// Nothing is sent for them meanwhile: the token in the row may be spent.
-type unsaved struct{ m sync.Map }
-
-func (u *unsaved) has(grant string) bool { _, ok := u.m.Load(grant); return ok }
-
-func (u *unsaved) any() (found bool) {
-	u.m.Range(func(any, any) bool { found = true; return false })
-	return found
-}
 
 // work counts what Close waits for, and lets nothing in afterwards.
 type work struct {
@@ -64,43 +54,54 @@ func (w *work) close() {
 }
 
 // keep stores what a refresh answered: first of all, before anything is checked
-// or used. Where the store fails, the tokens stay in memory and are tried again
-// until they are stored; callers are told meanwhile.
+// or used. Where the store fails, the tokens go to the emergency journal and stay in
+// memory, and are tried again until they are stored; callers are told meanwhile.
 func (v *Vault) keep(ctx context.Context, a *attempt, g *provider.Grant) error {
+	if v.save(ctx, a, g) == nil {
+		hit("after_save")
+		return nil
+	}
+	journalled := v.putAside(a, g)
 	wait := 50 * time.Millisecond
-	for range keepTries {
+	for range keepTries - 1 {
+		time.Sleep(wait)
+		wait *= 2
 		if v.save(ctx, a, g) == nil {
+			v.saved(a.p.row.ID)
 			hit("after_save")
 			return nil
 		}
-		time.Sleep(wait)
-		wait *= 2
 	}
-	v.unsaved.m.Store(a.p.row.ID, nil)
 	v.work.n.Add(1) // its refresh is counted, so that Close cannot be past waiting
 	go func() {
 		defer v.work.leave()
-		defer v.unsaved.m.Delete(a.p.row.ID)
-		v.keepTrying(ctx, a, g, wait)
+		switch {
+		case v.keepTrying(ctx, a, g, wait):
+			v.saved(a.p.row.ID)
+		case journalled:
+			v.log.Error("a refreshed grant could not be stored before the end: the next start takes it from the emergency journal", "grant", a.p.row.ID)
+		default:
+			v.log.Error("a refreshed grant was lost: it could not be stored before the end", "grant", a.p.row.ID)
+		}
 	}()
 	return errUnsaved
 }
 
-func (v *Vault) keepTrying(ctx context.Context, a *attempt, g *provider.Grant, wait time.Duration) {
+func (v *Vault) keepTrying(ctx context.Context, a *attempt, g *provider.Grant, wait time.Duration) bool {
 	for last := 0; last < lastTries; {
 		if v.work.isClosed() {
 			wait = 200 * time.Millisecond
 			last++
 		}
 		if v.save(ctx, a, g) == nil {
-			return
+			return true
 		}
 		for until := time.Now().Add(wait); time.Now().Before(until) && (last > 0 || !v.work.isClosed()); {
 			time.Sleep(50 * time.Millisecond)
 		}
 		wait = min(2*wait, keepPause)
 	}
-	v.log.Error("a refreshed grant was lost: it could not be stored before the end", "grant", a.p.row.ID)
+	return false
 }
 
 // save stores once. Where only the audit fails, the token is saved without its
@@ -115,10 +116,15 @@ func (v *Vault) save(ctx context.Context, a *attempt, g *provider.Grant) (err er
 		v.log.Error("a refreshed grant is not stored yet", "grant", a.p.row.ID, "without_entry", gap, "error", err)
 	}
 	if err == nil && late {
-		_, _ = v.revokeAtVendor(ctx, a.p.row, v.refreshed(GrantRow{}, tokens{}, g).tokens) // it logs what the vendor says
+		v.giveBackLate(ctx, a.p.row, g)
 	}
 	v.bell.ring()
 	return err
+}
+
+// giveBackLate revokes tokens that came for an account that was revoked meanwhile; what the vendor says is logged.
+func (v *Vault) giveBackLate(ctx context.Context, row GrantRow, g *provider.Grant) {
+	_, _ = v.revokeAtVendor(ctx, row, v.refreshed(GrantRow{}, tokens{}, g).tokens)
 }
 
 // saveIn writes the row's next generation. The compare-and-swap is on the
@@ -130,7 +136,7 @@ func (v *Vault) saveIn(tx Tx, a *attempt, g *provider.Grant, gap bool) (late boo
 		return errors.Is(err, ErrNotFound), unless(ErrNotFound, err)
 	}
 	if row.Gen != a.p.row.Gen {
-		return row.State == string(GrantRevoked), v.keepAlternate(tx, a, row, g)
+		return row.State == string(GrantRevoked), v.keepAlternate(tx, a.p.row.Destination, row, g)
 	}
 	dek, err := v.userDEK(tx, row.User)
 	if err != nil {
@@ -140,6 +146,7 @@ func (v *Vault) saveIn(tx Tx, a *attempt, g *provider.Grant, gap bool) (late boo
 	if next.row.AuditGap = row.AuditGap || gap; row.State != string(GrantQuarantined) {
 		next.row.State = string(GrantActive) // whatever a slower process took the old token's end for
 	}
+	v.unchecked(&next, g)
 	if err := v.sealTokens(dek, &next.row, next.tokens); err != nil {
 		return false, err
 	}
@@ -150,6 +157,49 @@ func (v *Vault) saveIn(tx Tx, a *attempt, g *provider.Grant, gap bool) (late boo
 		return false, err
 	}
 	return false, v.append(tx, refreshedEntry(next.row))
+}
+
+// refreshed is the row's next generation. An answer without a refresh token keeps the old one.
+func (v *Vault) refreshed(row GrantRow, had tokens, g *provider.Grant) picked {
+	t := tokens{access: accessSet{Token: g.Access.Reveal(), APIBase: g.APIBase}, refresh: had.refresh, alt: had.alt}
+	if t.access.APIBase == "" {
+		t.access.APIBase = had.access.APIBase
+	}
+	if row.AltUntil <= v.now() {
+		t.alt, row.AltUntil = "", 0
+	}
+	if !g.Refresh.IsZero() && g.Refresh.Reveal() != had.refresh {
+		t.refresh, t.alt, row.AltUntil = g.Refresh.Reveal(), had.refresh, v.now()+altKept.Milliseconds()
+	}
+	if g.Confirmed {
+		row.Scopes = provider.FormatScopes(g.Scopes)
+	}
+	row.Gen++
+	row.AccessExp, row.Refreshed, row.Updated = Millis(g.Expiry), v.now(), v.now()
+	return picked{row: row, tokens: t}
+}
+
+// keepAlternate stores a token that lost the race beside the winner's, where the winner is of the same destination.
+func (v *Vault) keepAlternate(tx Tx, destination []byte, row GrantRow, g *provider.Grant) error {
+	if g.Refresh.IsZero() || row.State != string(GrantActive) || !bytes.Equal(row.Destination, destination) {
+		return nil
+	}
+	t, err := v.openTokens(tx, row)
+	if damaged(err) || err == nil && t.refresh == g.Refresh.Reveal() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	dek, err := v.userDEK(tx, row.User)
+	if err != nil {
+		return err
+	}
+	t.alt, row.AltUntil = g.Refresh.Reveal(), v.now()+altKept.Milliseconds()
+	if err := v.sealTokens(dek, &row, t); err != nil {
+		return err
+	}
+	return tx.Grants().Swap(row, row.Gen)
 }
 
 func refreshedEntry(g GrantRow) Entry {

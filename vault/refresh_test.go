@@ -84,10 +84,10 @@ func TestRefreshRefused(t *testing.T) {
 			t.Fatalf("lack = %+v", e)
 		}
 	}
-	if n := b.vendor.requests() - before; n != 1 {
+	if n := b.vendor.requests() - before; n != 2 { // the second 2 s after the first
 		t.Errorf("a dead vendor saw %d requests", n)
 	}
-	b.clock.add(31 * time.Second)
+	b.clock.add(34 * time.Second)
 	b.vendor.set(func(v *vendor) { v.status = 0; v.live = "another" })
 	if e := b.lack(request(alice, agent)); e.Reason != vault.Revoked || !e.Reason.Mendable() {
 		t.Fatalf("lack = %+v", e)

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -37,6 +38,8 @@ type Config struct {
 	ReadKeys func(context.Context) ([]seal.Key, error)
 	// OwnerDead says whether the process of that instance id is provably gone, so that its lease can be taken over at once; nil = never.
 	OwnerDead func(instance string) bool
+	// Rescue is where a refreshed token goes that the store does not take; nil = this process's memory only.
+	Rescue Rescue
 }
 
 // Limits bound what one caller and agent can ask of a person; 0 = no limit.
@@ -63,6 +66,8 @@ type Vault struct {
 	chain     chain
 	journal   journal
 	refreshes singleflight.Group
+	earlies   sync.Map // grants that are refreshed behind a call's back
+	breakers  breakers
 	work      work
 	unsaved   unsaved
 	forced    forcedLimits
@@ -98,6 +103,7 @@ func Open(ctx context.Context, cfg Config) (*Vault, error) {
 	if err := v.store.View(ctx, v.pickStream); err != nil {
 		return nil, fmt.Errorf("choosing an audit stream: %w", err)
 	}
+	v.replay(ctx)
 	return v, nil
 }
 

@@ -13,6 +13,9 @@ import (
 var reveals = []string{
 	"consent/capped.go cappedClient.exchange",
 	"vault/connect.go Vault.giveBack",
+	"vault/emergency.go Vault.rescued",
+	"vault/keep.go Vault.keepAlternate",
+	"vault/keep.go Vault.refreshed",
 	"vault/provider/authorize.go Connection.AuthCodeURL",
 	"vault/provider/authorize.go Connection.options",
 	"vault/provider/identity.go Connection.ask",
@@ -26,8 +29,8 @@ var reveals = []string{
 	"vault/provider/revoke.go Connection.revokeToken",
 	"vault/provider/secret.go Secret.Equal",
 	"vault/provider/transport.go Transport.prepare",
-	"vault/refresh.go Vault.keepAlternate",
-	"vault/refresh.go Vault.refreshed",
+	"vault/recheck.go Vault.unchecked",
+	"vault/refusal.go Vault.keepUnread",
 	"vault/sqlstore/postgres_open.go PostgresConfig.server",
 }
 
