@@ -53,9 +53,12 @@ type world struct {
 // newWorld makes a fleet on a new SQLite file, or on the server that store names.
 func newWorld(t *testing.T, store string, cfg fleet.VendorConfig) *world {
 	t.Helper()
-	w := &world{t: t, vendor: fleet.NewVendor(cfg)}
-	t.Cleanup(w.vendor.Close)
+	w := &world{t: t}
 	var err error
+	if w.vendor, err = fleet.NewVendor(cfg); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.vendor.Close)
 	w.Fleet, err = fleet.New(fleet.Config{Program: []string{os.Getenv(programVariable), "worker"}, Folder: t.TempDir(), Store: store, Vendor: w.vendor})
 	if err != nil {
 		t.Fatal(err)

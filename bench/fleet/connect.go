@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -16,6 +15,7 @@ import (
 const Connection = "files"
 
 const (
+	clientID = "bench"
 	scope    = "files.read"
 	redirect = "http://127.0.0.1:8787/callback/" + Connection
 )
@@ -33,32 +33,38 @@ func Agent() vault.Agent { return vault.Agent{ID: "stdio:bench"} }
 
 // Request asks for the token of the i-th person's only account.
 func Request(i int) vault.Request {
-	need := provider.Need{Provider: "oauth2", Groups: [][]string{{scope}}}
-	return vault.Request{Caller: Caller(i).Caller, Agent: Agent(), Needs: []provider.Need{need}, Tool: "files_list", Call: "call"}
+	groups := [][]string{{scope}}
+	needs := []provider.Need{{Provider: "oauth2", Groups: groups}, {Provider: "oidc", Groups: groups}}
+	return vault.Request{Caller: Caller(i).Caller, Agent: Agent(), Needs: needs, Tool: "files_list", Call: "call"}
 }
 
 // NewConnection is the connection to a vendor by its URL: /token, /userinfo and
-// /revoke of it are asked. now nil means the real clock, client nil the default one.
-func NewConnection(vendor string, now func() time.Time, client *http.Client) (*provider.Connection, error) {
+// /revoke of it are asked, or what the discovery document names where the vendor
+// speaks OpenID Connect. now nil means the real clock, client nil the default one.
+func NewConnection(vendor string, openID bool, now func() time.Time, client *http.Client) (*provider.Connection, error) {
 	host, err := url.Parse(vendor)
 	if err != nil {
 		return nil, fmt.Errorf("reading the vendor's URL: %w", err)
 	}
-	p, ok := provider.Catalog().Lookup("oauth2")
+	kind := "oauth2"
+	at := provider.Endpoints{
+		Authorization: vendor + "/authorize", Token: vendor + "/token", Userinfo: vendor + "/userinfo", Revocation: vendor + "/revoke",
+	}
+	if openID {
+		kind, at = "oidc", provider.Endpoints{Issuer: vendor}
+	}
+	p, ok := provider.Catalog().Lookup(kind)
 	if !ok {
-		return nil, errors.New("the catalog has no oauth2")
+		return nil, fmt.Errorf("the catalog has no %s", kind)
 	}
 	return provider.NewConnection(provider.Registration{
-		Name: Connection, Provider: p, ClientID: "bench", ClientSecret: provider.NewSecret("secret"), LoopbackHTTP: true,
-		APIHosts: []string{host.Host},
-		Endpoints: provider.Endpoints{
-			Authorization: vendor + "/authorize", Token: vendor + "/token", Userinfo: vendor + "/userinfo", Revocation: vendor + "/revoke",
-		},
+		Name: Connection, Provider: p, ClientID: clientID, ClientSecret: provider.NewSecret("secret"), LoopbackHTTP: true,
+		APIHosts: []string{host.Host}, Endpoints: at,
 	}, provider.Config{Now: now, HTTP: client})
 }
 
 // Connect goes the whole way of the i-th person: the ticket, their Allow, and the
-// vendor's answer, whose code names them.
+// vendor's answer, whose code names them and the nonce.
 func Connect(ctx context.Context, v *vault.Vault, i int) error {
 	p := Caller(i)
 	need := &vault.ConsentError{Reason: vault.NotConnected, Options: []vault.Option{{Connection: Connection, Scopes: []string{scope}, VendorNeeded: true}}}
@@ -74,8 +80,9 @@ func Connect(ctx context.Context, v *vault.Vault, i int) error {
 	if err != nil {
 		return fmt.Errorf("reading the authorization URL: %w", err)
 	}
+	q := u.Query()
 	_, _, err = v.Finish(ctx, vault.Callback{
-		Connection: Connection, State: u.Query().Get("state"), Code: p.Subject + "~code", Cookie: s.Cookie, Session: "s", Person: p,
+		Connection: Connection, State: q.Get("state"), Code: p.Subject + "~" + q.Get("nonce"), Cookie: s.Cookie, Session: "s", Person: p,
 	})
 	if err != nil {
 		return fmt.Errorf("finishing: %w", err)

@@ -21,8 +21,12 @@ type books struct {
 
 func newBooks(t *testing.T, p fleet.Policy) *books {
 	t.Helper()
-	b := &books{Vendor: fleet.NewVendor(fleet.VendorConfig{Policy: func(string) fleet.Policy { return p }}), t: t, tokens: map[string]string{}}
-	t.Cleanup(b.Close)
+	v, err := fleet.NewVendor(fleet.VendorConfig{Policy: func(string) fleet.Policy { return p }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(v.Close)
+	b := &books{Vendor: v, t: t, tokens: map[string]string{}}
 	b.first = b.post("", url.Values{"grant_type": {"authorization_code"}, "code": {fleet.Subject(0) + "~code"}})
 	return b
 }

@@ -72,6 +72,7 @@ func (f *Fleet) Store() string {
 func (f *Fleet) Start(ctx context.Context, job Job, env ...string) (*Process, error) {
 	job.Instance = fmt.Sprintf("%s-%d", f.name, f.started.Add(1))
 	job.Store, job.Key, job.Locks, job.Vendor = f.Store(), f.key(), filepath.Join(f.cfg.Folder, "run"), f.cfg.Vendor.URL()
+	job.OpenID = f.cfg.Vendor.cfg.OpenID
 	p, err := start(ctx, f.cfg.Program, env, f, job, func() { f.cfg.Vendor.Ended(job.Instance) })
 	if err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, f.Log())

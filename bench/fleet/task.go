@@ -9,6 +9,7 @@ type Job struct {
 	Key      string        // the key file
 	Locks    string        // folder of the processes' lock files
 	Vendor   string        // URL
+	OpenID   bool          // the vendor speaks OpenID Connect
 	Ahead    time.Duration // of the process's clock
 	Upkeep   bool          // run the vault's background work, too
 }

@@ -2,6 +2,8 @@ package fleet
 
 import (
 	"cmp"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -10,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 // Policy is how a vendor treats the refresh tokens of a person. All rotate.
@@ -42,6 +46,7 @@ type Act struct {
 type VendorConfig struct {
 	Life   time.Duration               // of access tokens, in whole seconds; 0 = an hour
 	First  func() time.Duration        // life of the first one after a consent; nil = Life
+	OpenID bool                        // every answer has an id_token
 	Policy func(subject string) Policy // nil = strict: no grace, no family
 	Act    func(subject string) Act    // for refreshes that no Act was planned for; nil = answer at once
 }
@@ -50,6 +55,7 @@ type VendorConfig struct {
 type Vendor struct {
 	cfg VendorConfig
 	srv *httptest.Server
+	key jose.JSONWebKey // zero without OpenID
 
 	mu      sync.Mutex
 	ahead   time.Duration
@@ -70,7 +76,7 @@ type person struct {
 }
 
 // NewVendor starts a vendor on a free loopback port.
-func NewVendor(cfg VendorConfig) *Vendor {
+func NewVendor(cfg VendorConfig) (*Vendor, error) {
 	cfg.Life = cmp.Or(cfg.Life, time.Hour)
 	if cfg.First == nil {
 		cfg.First = func() time.Duration { return cfg.Life }
@@ -85,13 +91,26 @@ func NewVendor(cfg VendorConfig) *Vendor {
 		cfg: cfg, people: map[string]*person{}, refresh: map[string]*refreshToken{}, access: map[string]*accessToken{},
 		ended: map[string]time.Time{},
 	}
+	if cfg.OpenID {
+		private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return nil, fmt.Errorf("making the vendor's key: %w", err)
+		}
+		v.key = jose.JSONWebKey{Key: private, KeyID: "1", Algorithm: string(jose.ES256), Use: "sig"}
+	}
+	v.srv = httptest.NewServer(v.routes())
+	return v, nil
+}
+
+func (v *Vendor) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /token", v.token)
 	mux.HandleFunc("GET /userinfo", v.userinfo)
 	mux.HandleFunc("GET /whoami", v.whoami)
 	mux.HandleFunc("POST /revoke", v.revoke)
-	v.srv = httptest.NewServer(mux)
-	return v
+	mux.HandleFunc("GET /.well-known/openid-configuration", v.discovery)
+	mux.HandleFunc("GET /jwks", v.jwks)
+	return mux
 }
 
 // URL is where the vendor listens, without a slash at the end.
@@ -139,8 +158,8 @@ func (v *Vendor) person(subject string) *person {
 
 func (v *Vendor) token(w http.ResponseWriter, r *http.Request) {
 	if r.FormValue("grant_type") == "authorization_code" {
-		subject, _, _ := strings.Cut(r.FormValue("code"), "~")
-		writeJSON(w, http.StatusOK, v.consent(subject))
+		subject, nonce, _ := strings.Cut(r.FormValue("code"), "~")
+		v.identify(w, subject, nonce, v.consent(subject))
 		return
 	}
 	worker, raw := r.Header.Get(workerHeader), r.FormValue("refresh_token")
@@ -167,7 +186,8 @@ func (v *Vendor) token(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(b[:len(b)/2])
 	default:
-		writeJSON(w, http.StatusOK, out)
+		subject, _, _ := strings.Cut(raw, "~")
+		v.identify(w, subject, "", out)
 	}
 }
 

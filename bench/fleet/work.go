@@ -90,7 +90,7 @@ func (w *worker) open(ctx context.Context) (stop func() error, err error) {
 		return nil, err
 	}
 	w.store = &brittle{Store: store}
-	conn, err := NewConnection(w.job.Vendor, w.now, &http.Client{Transport: &signed{worker: w.job.Instance, answered: w.store.answered}})
+	conn, err := NewConnection(w.job.Vendor, w.job.OpenID, w.now, &http.Client{Transport: &signed{worker: w.job.Instance, answered: w.store.answered}})
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}

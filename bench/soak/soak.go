@@ -79,7 +79,10 @@ func newWorld(cfg config, out io.Writer) (*world, func(), error) {
 		w.limits = rate.NewLimiter(rate.Limit(cfg.rate), max(1, cfg.rate/10))
 	}
 	spread := func() time.Duration { return time.Second + rand.N(cfg.life) } // so that refreshes do not come all at once
-	w.vendor = fleet.NewVendor(fleet.VendorConfig{Life: cfg.life, First: spread, Policy: policy, Act: cfg.act})
+	if w.vendor, err = fleet.NewVendor(fleet.VendorConfig{Life: cfg.life, First: spread, Policy: policy, Act: cfg.act}); err != nil {
+		remove()
+		return nil, nil, err
+	}
 	server := cfg.store
 	if !strings.Contains(server, "://") {
 		server = ""
