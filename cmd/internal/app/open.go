@@ -10,13 +10,15 @@ import (
 
 	"github.com/grantry/grantry/cmd/internal/app/datadir"
 	"github.com/grantry/grantry/vault"
+	"github.com/grantry/grantry/vault/rescue"
 	"github.com/grantry/grantry/vault/seal"
 	"github.com/grantry/grantry/vault/sqlstore"
 )
 
 const (
-	vaultFile = "vault.db"
-	runFolder = "run"
+	vaultFile    = "vault.db"
+	runFolder    = "run"
+	rescueFolder = "rescue"
 
 	stdioTickets = 15 * time.Minute // a ticket may be opened for so long on a local vault
 )
@@ -48,10 +50,12 @@ func (a *App) open(ctx context.Context) (_ *opened, err error) {
 	if err != nil {
 		return nil, &UsageError{Text: err.Error()}
 	}
+	journal := rescue.New(filepath.Join(a.cfg.DataDir, rescueFolder), a.instance, a.log)
+	o.close = append(o.close, journal.Close)
 	cfg := vault.Config{
 		Store: store, Keys: keys, Connections: conns, Instance: a.instance, Logger: a.log, AccessTTL: a.cfg.Access.DefaultTTL,
 		Limits:    vault.Limits{OpenTickets: a.cfg.Limits.OpenTickets, TicketsPerHour: a.cfg.Limits.TicketsPerHour},
-		OwnerDead: a.instanceDead,
+		OwnerDead: a.instanceDead, Rescue: journal,
 	}
 	if a.local() {
 		cfg.TicketTTL = stdioTickets
