@@ -129,7 +129,7 @@ func (v *Vault) ensureUser(tx Tx, c Caller) (string, *seal.DEK, error) {
 	key := v.Pseudonym(c)
 	u, err := tx.Users().Get(key)
 	if err == nil {
-		dek, err := v.dataKey(tx, u)
+		dek, err := v.sealingKey(tx, u)
 		return key, dek, err
 	}
 	if !errors.Is(err, ErrNotFound) {
@@ -139,13 +139,13 @@ func (v *Vault) ensureUser(tx Tx, c Caller) (string, *seal.DEK, error) {
 	return key, dek, err
 }
 
-// userDEK opens the data key of an existing user.
+// userDEK opens the key under which new values of an existing user are sealed.
 func (v *Vault) userDEK(tx Tx, user string) (*seal.DEK, error) {
 	u, err := tx.Users().Get(user)
 	if err != nil {
 		return nil, err
 	}
-	return v.dataKey(tx, u)
+	return v.sealingKey(tx, u)
 }
 
 func (v *Vault) userPlace(u UserRow) seal.Place {
