@@ -45,6 +45,7 @@ type bench struct {
 	path   string
 	server string // URL of a PostgreSQL database, "" = the file at path
 	log    *bytes.Buffer
+	logger *slog.Logger // of all that open, into log
 	store  vault.Store
 	conns  []*provider.Connection
 }
@@ -66,6 +67,7 @@ func newBenchOn(t *testing.T, server string, change ...func(*vault.Config)) *ben
 		t: t, vendor: newVendor(t, c.Now), clock: c,
 		keys: []seal.Key{key}, path: filepath.Join(t.TempDir(), "vault.db"), server: server, log: new(bytes.Buffer),
 	}
+	b.logger = slog.New(slog.NewTextHandler(&locked{w: b.log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	b.conns = []*provider.Connection{b.vendor.connection("files")}
 	b.Vault = b.open("p1", change...)
 	return b
@@ -95,7 +97,7 @@ func (b *bench) open(instance string, change ...func(*vault.Config)) *vault.Vaul
 	b.t.Cleanup(func() { _ = store.Close() })
 	cfg := vault.Config{
 		Store: store, Keys: b.keys, Connections: b.conns, Instance: instance, Now: b.clock.Now,
-		Logger: slog.New(slog.NewTextHandler(&locked{w: b.log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Logger: b.logger,
 	}
 	for _, f := range change {
 		f(&cfg)

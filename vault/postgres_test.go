@@ -14,7 +14,13 @@ import (
 	"github.com/grantry/grantry/vault/storetest"
 )
 
-func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
+// TestMain lets a test start this binary again as another process with the vault.
+func TestMain(m *testing.M) {
+	if name := os.Getenv("VAULT_TEST_CHILD"); name != "" {
+		os.Exit(child(name))
+	}
+	os.Exit(storetest.Main(m))
+}
 
 // The whole way on PostgreSQL: consent, exchange, one spend among three
 // processes, a revocation that is in force at once on another one, and a chain that holds.

@@ -36,6 +36,7 @@ type process struct {
 	beat    time.Time    // of the last one written; zero = no row
 	keys    []seal.KeyID // as they stand in the row
 	left    bool
+	missed  []seal.KeyID // that the log has complained of
 }
 
 // keepProcess has other processes know that this one lives and which keys it
@@ -69,8 +70,8 @@ func (v *Vault) look(ctx context.Context) error {
 		return err
 	}
 	for _, id := range wanted {
-		if !v.keyring.learn(ctx, id) {
-			v.log.Warn("the key source lacks a key of this vault", "key", id.String())
+		if !v.keyring.learn(ctx, id) && v.process.firstMiss(id) {
+			v.log.Warn("the key source lacks a key of this vault: what is wrapped under it will not open here", "key", id.String())
 		}
 	}
 	return v.beat(ctx, shared)
@@ -164,6 +165,16 @@ func (v *Vault) leave() error {
 		return fmt.Errorf("leaving the list of processes: %w", err)
 	}
 	return nil
+}
+
+func (p *process) firstMiss(id seal.KeyID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if slices.Contains(p.missed, id) {
+		return false
+	}
+	p.missed = append(p.missed, id)
+	return true
 }
 
 func (p *process) listed() bool {

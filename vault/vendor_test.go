@@ -58,23 +58,28 @@ func newVendor(t *testing.T, now func() time.Time) *vendor {
 }
 
 func (v *vendor) connection(name string) *provider.Connection {
-	p, ok := provider.Catalog().Lookup("oauth2")
-	if !ok {
-		v.t.Fatal("no oauth2 provider")
-	}
-	p.Scope.Implies = map[string][]string{"files.all": {"files.read"}}
-	u, _ := url.Parse(v.srv.URL)
-	c, err := provider.NewConnection(provider.Registration{
-		Name: name, Provider: p, ClientID: "grantry", ClientSecret: provider.NewSecret("client-secret-canary"), LoopbackHTTP: true,
-		APIHosts: []string{u.Host},
-		Endpoints: provider.Endpoints{
-			Authorization: v.srv.URL + "/authorize", Token: v.srv.URL + "/token", Userinfo: v.srv.URL + "/userinfo", Revocation: v.srv.URL + "/revoke",
-		},
-	}, provider.Config{Now: v.now, TokenTimeout: 5 * time.Second})
+	c, err := connectionAt(v.srv.URL, name, v.now)
 	if err != nil {
 		v.t.Fatal(err)
 	}
 	return c
+}
+
+// connectionAt is the connection to a vendor of any process.
+func connectionAt(address, name string, now func() time.Time) (*provider.Connection, error) {
+	p, _ := provider.Catalog().Lookup("oauth2")
+	p.Scope.Implies = map[string][]string{"files.all": {"files.read"}}
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	return provider.NewConnection(provider.Registration{
+		Name: name, Provider: p, ClientID: "grantry", ClientSecret: provider.NewSecret("client-secret-canary"), LoopbackHTTP: true,
+		APIHosts: []string{u.Host},
+		Endpoints: provider.Endpoints{
+			Authorization: address + "/authorize", Token: address + "/token", Userinfo: address + "/userinfo", Revocation: address + "/revoke",
+		},
+	}, provider.Config{Now: now, TokenTimeout: 5 * time.Second})
 }
 
 func draw(prefix string) string { return prefix + "-canary-" + rand.Text() }
