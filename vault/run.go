@@ -19,6 +19,8 @@ func (v *Vault) Run(ctx context.Context) error {
 		v.sweepRecords,
 		v.keepProcess,
 		v.watch,
+		v.refreshDue,
+		v.tend,
 	} {
 		jobs.Go(func() { job(ctx) })
 	}

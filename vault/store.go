@@ -190,7 +190,7 @@ type GrantRows interface {
 
 // UpkeepRows are the grants that background work looks for.
 type UpkeepRows interface {
-	// Due answers active grants with a refresh token whose access token ends up to before, that were used since used and may be tried at now, the first to end first.
+	// Due answers active grants with a refresh token whose access token ends up to before, that were used since used and since their last refresh, and may be tried at now, the first to end first.
 	Due(before, used, now int64, limit int) ([]GrantRow, error)
 	// Ended answers grants in a state other than active that they have been in since before, oldest first.
 	Ended(state string, before int64, limit int) ([]GrantRow, error)

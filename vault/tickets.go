@@ -68,6 +68,9 @@ func (v *Vault) OpenTicket(ctx context.Context, r TicketRequest) (t Ticket, fres
 		}
 		return v.append(tx, v.ticketEntry("ticket.opened", t))
 	})
+	if err == nil && fresh {
+		v.noticeRequest(t)
+	}
 	return t, fresh, err
 }
 

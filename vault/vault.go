@@ -38,6 +38,8 @@ type Config struct {
 	ReadKeys func(context.Context) ([]seal.Key, error)
 	// OwnerDead says whether the process of that instance id is provably gone, so that its lease can be taken over at once; nil = never.
 	OwnerDead func(instance string) bool
+	// Notify hears of what a person should know; nil = nobody. It must not wait.
+	Notify func(Notice)
 	// Rescue is where a refreshed token goes that the store does not take; nil = this process's memory only.
 	Rescue Rescue
 }

@@ -6,7 +6,7 @@ type upkeepRows struct{ *tx }
 
 const (
 	queryDueGrants = `SELECT ` + grantColumns + ` FROM grants WHERE state = 'active' AND access_exp > 0 AND access_exp <= $1
-		AND refresh_ct IS NOT NULL AND used >= $2 AND next_try <= $3 ORDER BY access_exp, id LIMIT $4`
+		AND refresh_ct IS NOT NULL AND used >= $2 AND used >= refreshed AND next_try <= $3 ORDER BY access_exp, id LIMIT $4`
 
 	queryEndedGrants = `SELECT ` + grantColumns + ` FROM grants WHERE state = $1 AND updated < $2 ORDER BY updated, id LIMIT $3`
 
