@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// run starts the vault's background work, until the test or stop ends it.
-func (b *bench) run() (stop func()) {
+// background starts the vault's background work, until the test or stop ends it.
+func (b *bench) background() (stop func()) {
 	ctx, cancel := context.WithCancel(b.t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -22,8 +22,8 @@ func (b *bench) run() (stop func()) {
 	return stop
 }
 
-// eventually waits up to five seconds.
-func (b *bench) eventually(what string, holds func() bool) {
+// happens waits up to five seconds.
+func (b *bench) happens(what string, holds func() bool) {
 	b.t.Helper()
 	for end := time.Now().Add(5 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -41,9 +41,9 @@ func TestBackgroundRefresh(t *testing.T) {
 	b.token(request(alice, agent))
 	b.clock.add(52 * time.Minute) // of 60
 	before := b.vendor.requests()
-	stop := b.run()
-	b.eventually("a refresh that nobody asked for", func() bool { return b.vendor.requests() == before+1 })
-	b.eventually("its result", func() bool { return b.token(request(alice, agent)).Generation == 2 })
+	stop := b.background()
+	b.happens("a refresh that nobody asked for", func() bool { return b.vendor.requests() == before+1 })
+	b.happens("its result", func() bool { return b.token(request(alice, agent)).Generation == 2 })
 	stop()
 	if n := b.vendor.requests() - before; n != 1 {
 		t.Fatalf("%d refreshes, want one", n)
@@ -52,7 +52,7 @@ func TestBackgroundRefresh(t *testing.T) {
 	b.token(request(alice, agent)) // in use, but then
 	b.clock.add(8 * 24 * time.Hour)
 	before = b.vendor.requests()
-	stop = b.run()
+	stop = b.background()
 	time.Sleep(300 * time.Millisecond)
 	stop()
 	if n := b.vendor.requests() - before; n != 0 {
@@ -67,7 +67,7 @@ func TestBackgroundRefreshOfUnused(t *testing.T) {
 	b.connect(alice, agent)
 	b.clock.add(55 * time.Minute)
 	before := b.vendor.requests()
-	stop := b.run()
+	stop := b.background()
 	time.Sleep(300 * time.Millisecond)
 	stop()
 	if n := b.vendor.requests() - before; n != 0 {
