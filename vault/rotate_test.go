@@ -43,8 +43,8 @@ func fileBench(t *testing.T) (*bench, seal.Source, string) {
 	return b, source, path
 }
 
-// run runs a vault's background work until the test ends.
-func (b *bench) run(v *vault.Vault) {
+// background runs a vault's background work until the test ends.
+func (b *bench) background(v *vault.Vault) {
 	b.t.Helper()
 	ctx, cancel := context.WithCancel(b.t.Context())
 	ended := make(chan struct{})
@@ -189,7 +189,7 @@ func activateWaits(t *testing.T, server string) {
 	source := func(context.Context) ([]seal.Key, error) { return append(slices.Clone(b.keys[:1]), next), nil }
 	both := func(c *vault.Config) { c.Keys, _ = source(ctx); c.ReadKeys = source }
 	learner := b.open("learner", func(c *vault.Config) { c.ReadKeys = source })
-	b.run(learner)
+	b.background(learner)
 	operator := b.open("operator", both)
 	b.eventually("the learner to be listed", func() bool { return len(b.processes(operator)) == 1 })
 	if err := operator.ActivateKey(ctx, next.ID(), false); err != nil {
@@ -202,7 +202,7 @@ func activateWaits(t *testing.T, server string) {
 	first := b.keys[0].ID()
 	third := newKey(t)
 	deaf := b.open("deaf", both) // as one whose keys came in a variable
-	b.run(deaf)
+	b.background(deaf)
 	b.eventually("the deaf one to be listed", func() bool { return len(b.processes(operator)) == 2 })
 	owner := b.open("owner", func(c *vault.Config) {
 		c.Keys = append(c.Keys, next, third)
