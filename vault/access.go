@@ -32,26 +32,31 @@ type Access struct {
 // AccessList are the caller's permissions, also those that have ended.
 func (v *Vault) AccessList(ctx context.Context, c Caller) (out []Access, err error) {
 	err = v.store.View(ctx, func(tx Tx) error {
-		rows, err := tx.Access().List(v.Pseudonym(c))
-		if err != nil {
-			return err
-		}
-		out = make([]Access, 0, len(rows))
-		for _, r := range rows {
-			a := Access{
-				ID: r.ID, Account: r.Grant, Scopes: provider.ParseScopes(r.Scopes), Once: r.Once != "",
-				Expires: FromMillis(r.Expires), Created: FromMillis(r.Created), Used: FromMillis(r.Used),
-			}
-			if err := v.openAgent(tx, r, &a.Agent); damaged(err) {
-				a.Agent = Agent{ID: "unknown"} // shown, so that it can be taken away; it gives nothing
-			} else if err != nil {
-				return err
-			}
-			out = append(out, a)
-		}
-		return nil
+		out, err = v.accessOf(tx, v.Pseudonym(c))
+		return err
 	})
 	return out, err
+}
+
+func (v *Vault) accessOf(tx Tx, user string) ([]Access, error) {
+	rows, err := tx.Access().List(user)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Access, 0, len(rows))
+	for _, r := range rows {
+		a := Access{
+			ID: r.ID, Account: r.Grant, Scopes: provider.ParseScopes(r.Scopes), Once: r.Once != "",
+			Expires: FromMillis(r.Expires), Created: FromMillis(r.Created), Used: FromMillis(r.Used),
+		}
+		if err := v.openAgent(tx, r, &a.Agent); damaged(err) {
+			a.Agent = Agent{ID: "unknown"} // shown, so that it can be taken away; it gives nothing
+		} else if err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	return out, nil
 }
 
 // RevokeAccess ends one agent's permission; ErrNotFound for another person's, too.

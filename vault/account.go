@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -135,70 +134,6 @@ func (v *Vault) SetDefault(ctx context.Context, c Caller, id string) error {
 		}
 		return v.append(tx, Entry{Kind: "account.default", Caller: c, Connection: g.Connection, Account: id})
 	})
-}
-
-// Revoke ends a grant and every agent's access to it: local use stops at once
-// and for good, then the vendor is told. atVendor says whether the vendor confirmed; when it did not, the reason
-// is an error beside a grant that is nonetheless over.
-func (v *Vault) Revoke(ctx context.Context, c Caller, id string) (atVendor bool, err error) {
-	var before GrantRow
-	var t tokens
-	err = v.store.Update(ctx, func(tx Tx) error {
-		if before, err = v.owned(tx, c, id); err != nil {
-			return err
-		}
-		if t, err = v.openTokens(tx, before); err != nil {
-			v.log.Error("a grant to revoke does not open", "grant", id, "error", err)
-		}
-		gone := before
-		gone.State, gone.Gen, gone.Updated = string(GrantRevoked), before.Gen+1, v.now()
-		gone.AccessCT, gone.RefreshCT, gone.RefreshFP, gone.AltCT, gone.AccessExp, gone.IsDefault = nil, nil, nil, nil, 0, false
-		if err := tx.Grants().Swap(gone, before.Gen); err != nil {
-			return err
-		}
-		if err := v.endAccessTo(tx, c, id); err != nil {
-			return err
-		}
-		return v.append(tx, Entry{Kind: "grant.revoked", Caller: c, Connection: before.Connection, Account: id})
-	})
-	if err != nil {
-		return false, err
-	}
-	return v.revokeAtVendor(context.WithoutCancel(ctx), before, t)
-}
-
-// revokeAtVendor spares a vendor grant that another account row of ours still
-// lives on, and sends nothing where the tokens were not granted for.
-func (v *Vault) revokeAtVendor(ctx context.Context, g GrantRow, t tokens) (bool, error) {
-	conn := v.conns[g.Connection]
-	if !bound(g, conn) || t.access.Token == "" && t.refresh == "" {
-		return false, nil
-	}
-	if g.AccountKey == "" && conn.Provider().Revoke.Radius == "project" {
-		return false, nil // nobody knows whose grant would go: it may be one that is in use
-	}
-	if g.AccountKey != "" {
-		shared, err := v.shared(ctx, g)
-		if err != nil || shared {
-			return false, err
-		}
-	}
-	if err := conn.Revoke(ctx, provider.NewSecret(t.access.Token), provider.NewSecret(t.refresh)); err != nil {
-		v.log.Warn("the vendor did not confirm a revocation", "connection", g.Connection, "grant", g.ID, "error", err)
-		return false, err
-	}
-	return conn.CanRevoke(ctx), nil
-}
-
-// shared says whether somebody else's row holds the same account at the vendor:
-// a revocation there would take theirs too (Google revokes per project and account).
-func (v *Vault) shared(ctx context.Context, g GrantRow) (found bool, err error) {
-	err = v.store.View(ctx, func(tx Tx) error {
-		rows, err := tx.Grants().List(GrantFilter{Connection: g.Connection, AccountKey: g.AccountKey})
-		found = slices.ContainsFunc(rows, func(r GrantRow) bool { return r.ID != g.ID && r.State == string(GrantActive) })
-		return err
-	})
-	return found, err
 }
 
 // ConfirmConnection is the operator's word that existing grants of a connection

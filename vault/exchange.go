@@ -42,6 +42,9 @@ var errMoved = errors.New("picked row has moved")
 // what is lacking. There is no other way for a token to leave the vault. Its
 // audit entry is committed before it returns.
 func (v *Vault) Exchange(ctx context.Context, r Request) (*Token, error) {
+	if err := v.lives(ctx); err != nil {
+		return nil, err
+	}
 	for range exchangeTries {
 		p, err := v.pick(ctx, r)
 		if err != nil {

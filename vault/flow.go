@@ -45,6 +45,9 @@ func (v *Vault) Allow(ctx context.Context, a Answer) (Start, error) {
 	var s Start
 	var fl *flow
 	var state string
+	if err := v.lives(ctx); err != nil {
+		return s, err
+	}
 	err := v.store.Update(ctx, func(tx Tx) error {
 		fl = nil
 		t, err := v.answerable(tx, a.Handle, a.Person)
@@ -219,6 +222,9 @@ func (v *Vault) Finish(ctx context.Context, c Callback) (Ticket, Account, error)
 	}
 	defer v.work.leave()
 	ctx = context.WithoutCancel(ctx) // a browser that goes away must not lose the code
+	if err := v.lives(ctx); err != nil {
+		return Ticket{}, Account{}, &FlowError{Failure: FlowVault, Connection: c.Connection, Err: err}
+	}
 	fl, err := v.checkCallback(ctx, c)
 	if err != nil {
 		return Ticket{}, Account{}, err

@@ -82,6 +82,9 @@ func (v *Vault) refreshEarly(ctx context.Context, p picked) {
 }
 
 func (v *Vault) refreshOnce(ctx context.Context, w wanted) error {
+	if err := v.lives(ctx); err != nil {
+		return err
+	}
 	if w.row.Unverified {
 		return v.verify(ctx, w.picked)
 	}

@@ -17,6 +17,8 @@ func (v *Vault) Run(ctx context.Context) error {
 	for _, job := range []func(context.Context){
 		v.keepChain,
 		v.sweepRecords,
+		v.retryRevocations,
+		v.watchHome,
 		v.keepProcess,
 		v.watch,
 		v.refreshDue,

@@ -74,6 +74,7 @@ type Vault struct {
 	unsaved   unsaved
 	forced    forcedLimits
 	bell      bell
+	home      home
 }
 
 // derivedKeys come from the root key, so that they outlive a rotation of the KEK.
@@ -104,6 +105,9 @@ func Open(ctx context.Context, cfg Config) (*Vault, error) {
 	}
 	if err := v.store.View(ctx, v.pickStream); err != nil {
 		return nil, fmt.Errorf("choosing an audit stream: %w", err)
+	}
+	if err := v.checkHome(ctx); err != nil {
+		return nil, fmt.Errorf("opening vault: %w", err)
 	}
 	v.replay(ctx)
 	return v, nil

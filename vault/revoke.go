@@ -1,0 +1,159 @@
+package vault
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/grantry/grantry/vault/provider"
+)
+
+// ErrRevocationPending says that a grant is over here, and that its vendor has
+// not confirmed: it is asked again in the background for seven days.
+var ErrRevocationPending = errors.New("the vendor has not confirmed yet")
+
+// Revoke ends a grant and every agent's access to it: local use stops at once
+// and for good, then the vendor is told. atVendor says whether the vendor confirmed;
+// when it did not, the error is ErrRevocationPending beside a grant that is nonetheless over.
+func (v *Vault) Revoke(ctx context.Context, c Caller, id string) (atVendor bool, err error) {
+	return v.revokeFor(ctx, c, id, "")
+}
+
+// revokeFor is Revoke with a reason for the audit.
+func (v *Vault) revokeFor(ctx context.Context, c Caller, id, reason string) (atVendor bool, err error) {
+	var o *owed
+	err = v.store.Update(ctx, func(tx Tx) error {
+		before, err := v.owned(tx, c, id)
+		if err != nil {
+			return err
+		}
+		if err := v.endAccessTo(tx, c, id); err != nil {
+			return err
+		}
+		o, err = v.endGrant(tx, before, reason)
+		return err
+	})
+	if err != nil || o == nil {
+		return false, err
+	}
+	return v.settle(context.WithoutCancel(ctx), o)
+}
+
+// endGrant takes the tokens out of a row, and answers what its vendor is owed:
+// nil where there is nothing to tell. In the same transaction that is written
+// down, so that a crash before the vendor was asked loses nothing.
+func (v *Vault) endGrant(tx Tx, before GrantRow, reason string) (*owed, error) {
+	t, err := v.openTokens(tx, before)
+	if err != nil {
+		v.log.Error("a grant to revoke does not open", "grant", before.ID, "error", err)
+	}
+	gone := before
+	gone.State, gone.Gen, gone.Updated = string(GrantRevoked), before.Gen+1, v.now()
+	gone.AccessCT, gone.RefreshCT, gone.RefreshFP, gone.AltCT, gone.AccessExp, gone.IsDefault = nil, nil, nil, nil, 0, false
+	if err := tx.Grants().Swap(gone, before.Gen); err != nil {
+		return nil, err
+	}
+	if err := v.append(tx, Entry{Kind: "grant.revoked", user: before.User, Connection: before.Connection, Account: before.ID, Reason: reason}); err != nil {
+		return nil, err
+	}
+	return v.owe(tx, before, t)
+}
+
+// revokeAtVendor gives back tokens that no row holds. Where even the store does
+// not work the vendor is asked all the same, once.
+func (v *Vault) revokeAtVendor(ctx context.Context, g GrantRow, t tokens) (bool, error) {
+	var o *owed
+	err := v.store.Update(ctx, func(tx Tx) (err error) { o, err = v.owe(tx, g, t); return err })
+	if err != nil {
+		o = v.debt(g, t)
+	}
+	if o == nil {
+		return false, nil
+	}
+	return v.settle(ctx, o)
+}
+
+// revocation is what a vendor has yet to be told: the sealed form of its record.
+// It is the vault's own, because it outlives the user.
+type revocation struct {
+	V           int    `json:"v"`
+	User        string `json:"user"` // pseudonym, for the audit
+	Grant       string `json:"grant"`
+	Connection  string `json:"connection"`
+	Destination []byte `json:"destination"`
+	AccountKey  string `json:"account_key"`
+	Access      string `json:"access,omitempty"`
+	Refresh     string `json:"refresh,omitempty"`
+	Since       int64  `json:"since"`
+	NextTry     int64  `json:"next_try"`
+	Tries       int    `json:"tries"`
+}
+
+// owed is a revocation with its record, which is zero where it could not be stored.
+type owed struct {
+	revocation
+	rec Record
+}
+
+// debt is nil where there is nothing to send, or it must not be sent: where the
+// tokens were not granted for, or when nobody knows whose grant would go.
+func (v *Vault) debt(g GrantRow, t tokens) *owed {
+	conn := v.conns[g.Connection]
+	if !bound(g, conn) || t.access.Token == "" && t.refresh == "" || conn.Provider().Revoke.Style == provider.RevokeNone {
+		return nil
+	}
+	if g.AccountKey == "" && conn.Provider().Revoke.Radius == "project" {
+		return nil // it may be one that is in use
+	}
+	return &owed{revocation: revocation{
+		V: 1, User: g.User, Grant: g.ID, Connection: g.Connection, Destination: g.Destination, AccountKey: g.AccountKey,
+		Access: t.access.Token, Refresh: t.refresh, Since: v.now(), NextTry: v.now() + firstTry.Milliseconds(),
+	}}
+}
+
+// owe writes down what a vendor is to be told.
+func (v *Vault) owe(tx Tx, g GrantRow, t tokens) (*owed, error) {
+	o := v.debt(g, t)
+	if o == nil {
+		return nil, nil
+	}
+	if live, err := v.inUse(tx, o.revocation); err != nil || live {
+		return nil, err
+	}
+	handle, err := v.random(32)
+	if err != nil {
+		return nil, err
+	}
+	o.rec = Record{Kind: recRevocation, Hash: handleHash(handle), Expires: o.Since + debtKept.Milliseconds()}
+	return o, v.putDebt(tx, o)
+}
+
+// putDebt stores the next version of a debt.
+func (v *Vault) putDebt(tx Tx, o *owed) error {
+	plain, err := json.Marshal(o.revocation)
+	if err != nil {
+		return err
+	}
+	rec := o.rec
+	rec.Version++
+	if rec.Value, err = v.root.Seal(v.recordPlace(rec), plain); err != nil {
+		return err
+	}
+	if err := tx.Records().Put(rec, v.now()); err != nil {
+		return fmt.Errorf("writing down a revocation: %w", err)
+	}
+	o.rec = rec
+	return nil
+}
+
+// inUse says whether a row of ours lives on the same account at the vendor: a
+// revocation there would take that too (Google revokes per project and account).
+func (v *Vault) inUse(tx Tx, r revocation) (bool, error) {
+	if r.AccountKey == "" {
+		return false, nil
+	}
+	rows, err := tx.Grants().List(GrantFilter{Connection: r.Connection, AccountKey: r.AccountKey})
+	return slices.ContainsFunc(rows, func(g GrantRow) bool { return g.State == string(GrantActive) }), err
+}
