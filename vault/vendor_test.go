@@ -2,6 +2,7 @@ package vault_test
 
 import (
 	"crypto/rand"
+	"crypto/rsa"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/grantry/grantry/vault/provider"
 )
@@ -38,6 +41,13 @@ type vendor struct {
 	redirect string
 	onToken  func()
 	idToken  string // sent along
+	subject  string // of an id_token that is signed and sent along, "" = none
+	keysDown bool
+	grace    bool   // the token before the living one is taken, too
+	before   string // that one
+	refuse   string // answer the next token requests with 401 and this code
+	retry    string // Retry-After of failures
+	key      *rsa.PrivateKey
 	active   int    // token requests under way
 	parallel int    // most of them at once
 }
@@ -47,6 +57,7 @@ func newVendor(t *testing.T, now func() time.Time) *vendor {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /token", v.token)
 	mux.HandleFunc("GET /userinfo", v.userinfo)
+	mux.HandleFunc("GET /jwks", v.jwks)
 	mux.HandleFunc("POST /revoke", func(_ http.ResponseWriter, r *http.Request) {
 		v.mu.Lock()
 		defer v.mu.Unlock()
@@ -69,6 +80,7 @@ func (v *vendor) connection(name string) *provider.Connection {
 func connectionAt(address, name string, now func() time.Time) (*provider.Connection, error) {
 	p, _ := provider.Catalog().Lookup("oauth2")
 	p.Scope.Implies = map[string][]string{"files.all": {"files.read"}}
+	p.Identity.IDToken = true
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, err
@@ -77,7 +89,7 @@ func connectionAt(address, name string, now func() time.Time) (*provider.Connect
 		Name: name, Provider: p, ClientID: "grantry", ClientSecret: provider.NewSecret("client-secret-canary"), LoopbackHTTP: true,
 		APIHosts: []string{u.Host},
 		Endpoints: provider.Endpoints{
-			Authorization: address + "/authorize", Token: address + "/token", Userinfo: address + "/userinfo", Revocation: address + "/revoke",
+			Issuer: address, JWKS: address + "/jwks", Authorization: address + "/authorize", Token: address + "/token", Userinfo: address + "/userinfo", Revocation: address + "/revoke",
 		},
 	}, provider.Config{Now: now, TokenTimeout: 5 * time.Second})
 }
@@ -103,7 +115,15 @@ func (v *vendor) reply(w http.ResponseWriter, r *http.Request) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
+	if v.refuse != "" {
+		w.WriteHeader(http.StatusUnauthorized)
+		_ = json.NewEncoder(w).Encode(map[string]string{"error": v.refuse})
+		return
+	}
 	if v.status != 0 {
+		if v.retry != "" {
+			w.Header().Set("Retry-After", v.retry)
+		}
 		w.WriteHeader(v.status)
 		_, _ = w.Write([]byte(`{"error":"server_error","error_description":"` + r.FormValue("refresh_token") + `"}`))
 		return
@@ -111,7 +131,7 @@ func (v *vendor) reply(w http.ResponseWriter, r *http.Request) {
 	if r.FormValue("grant_type") == "refresh_token" {
 		rt := r.FormValue("refresh_token")
 		v.sent[rt]++
-		if rt != v.live {
+		if rt != v.live && (!v.grace || rt != v.before) {
 			w.WriteHeader(http.StatusBadRequest)
 			_, _ = w.Write([]byte(`{"error":"invalid_grant"}`))
 			return
@@ -129,11 +149,14 @@ func (v *vendor) answer(w http.ResponseWriter) {
 		out["expires_in"] = v.life
 	}
 	if !v.noRT {
-		v.live = draw("rt")
+		v.before, v.live = v.live, draw("rt")
 		out["refresh_token"] = v.live
 	}
 	if v.scopes != "" {
 		out["scope"] = v.scopes
+	}
+	if v.subject != "" {
+		v.idToken = v.sign(v.subject)
 	}
 	if v.idToken != "" {
 		out["id_token"] = v.idToken
@@ -143,6 +166,42 @@ func (v *vendor) answer(w http.ResponseWriter) {
 		b = b[:len(b)/2]
 	}
 	_, _ = w.Write(b)
+}
+
+// sign makes an id_token of a refresh; its key is drawn at the first.
+func (v *vendor) sign(subject string) string {
+	if v.key == nil {
+		var err error
+		if v.key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+			v.t.Error(err)
+		}
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: v.key}, nil)
+	if err != nil {
+		v.t.Error(err)
+		return ""
+	}
+	claims, _ := json.Marshal(map[string]any{"iss": v.srv.URL, "aud": "grantry", "sub": subject, "iat": v.now().Unix(), "exp": v.now().Add(time.Hour).Unix()})
+	signed, err := signer.Sign(claims)
+	if err != nil {
+		v.t.Error(err)
+		return ""
+	}
+	token, err := signed.CompactSerialize()
+	if err != nil {
+		v.t.Error(err)
+	}
+	return token
+}
+
+func (v *vendor) jwks(w http.ResponseWriter, _ *http.Request) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.keysDown || v.key == nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: v.key.Public(), Algorithm: "RS256", Use: "sig"}}})
 }
 
 func (v *vendor) userinfo(w http.ResponseWriter, _ *http.Request) {
