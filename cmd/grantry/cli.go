@@ -24,6 +24,7 @@ type cli struct {
 	Serve       serveCmd       `cmd:"" help:"MCP at /mcp and the pages, for remote agents."`
 	Connect     connectCmd     `cmd:"" help:"Connect an account at a vendor."`
 	Connections connectionsCmd `cmd:"" help:"Connected accounts: list, show, revoke; confirm a connection's new addresses."`
+	Audit       auditCmd       `cmd:"" help:"Who did what with which account: look, export, prove that nothing is missing."`
 	Providers   providersCmd   `cmd:"" help:"The vendors that this build knows."`
 	Tools       toolsCmd       `cmd:"" help:"The tools that agents get."`
 	Config      configCmd      `cmd:"" help:"The configuration file."`

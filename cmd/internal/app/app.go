@@ -23,6 +23,7 @@ type Options struct {
 	Logger      *slog.Logger
 	Agent       string                  // --agent, stdio
 	OpenBrowser func(link string) error // nil = never
+	AnyAnchor   bool                    // open a vault also where its audit does not fit the anchor: to look into that, and to restore
 }
 
 // App is the program. Its vault opens at the first call of Vault.

@@ -26,9 +26,6 @@ func Unheld(c *config.Config) []string {
 	if c.Identity.RequireScopes {
 		refused = append(refused, "identity.require_scopes")
 	}
-	if c.Audit.Anchor != "" {
-		refused = append(refused, "audit.anchor")
-	}
 	return refused
 }
 

@@ -55,13 +55,16 @@ func (a *App) open(ctx context.Context) (_ *opened, err error) {
 	cfg := vault.Config{
 		Store: store, Keys: keys, Connections: conns, Instance: a.instance, Logger: a.log, AccessTTL: a.cfg.Access.DefaultTTL,
 		Limits:    vault.Limits{OpenTickets: a.cfg.Limits.OpenTickets, TicketsPerHour: a.cfg.Limits.TicketsPerHour},
-		OwnerDead: a.instanceDead, Rescue: journal,
+		OwnerDead: a.instanceDead, Version: a.opts.Version, Anchor: a.anchor(), Rescue: journal,
 	}
 	if a.local() {
 		cfg.TicketTTL = stdioTickets
 	}
 	if o.vault, err = vault.Open(ctx, cfg); err != nil {
 		return nil, keyProblem(err, a.cfg.Keys.Source.String())
+	}
+	if err := a.checkAnchor(ctx, o.vault); err != nil {
+		return nil, err
 	}
 	return o, nil
 }
