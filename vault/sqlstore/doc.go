@@ -42,6 +42,12 @@
 // SQLite waits for them, and after that the store tries again. A PostgreSQL server
 // ends a writer that is silent for 10 s. When a connection is lost at a commit the
 // server is asked what became of it; what it did not store is done again.
+// One that has crashed since may have given the transaction's number to another:
+// it is believed only in the life in which the transaction ran, else the answer is ErrOutcome.
+//
+// A transaction that changes what another process may wait for sends a
+// notification with its commit; Watch listens for them. Nothing rests on it: a
+// notification that is lost costs those who wait some time.
 //
 // # Queries
 //

@@ -23,6 +23,8 @@ type wire struct {
 	to    string
 	sever atomic.Value // "", "before" or "after" the commit reaches the server
 	cuts  atomic.Int32
+	cut   func()       // what happens meanwhile, nil for nothing
+	hold  sync.RWMutex // held so long: nobody learns of it earlier
 }
 
 // newWire answers place with its host replaced by a wire.
@@ -61,7 +63,11 @@ func (w *wire) forward(ctx context.Context, client net.Conn) {
 	}
 	var mute atomic.Bool
 	go func() {
-		defer func() { _, _ = client.Close(), server.Close() }()
+		defer func() {
+			w.hold.RLock()
+			defer w.hold.RUnlock()
+			_, _ = client.Close(), server.Close()
+		}()
 		for buf := make([]byte, 1<<16); ; {
 			n, err := server.Read(buf)
 			if err != nil || mute.Load() {
@@ -82,6 +88,11 @@ func (w *wire) forward(ctx context.Context, client net.Conn) {
 			switch {
 			case w.sever.CompareAndSwap("before", ""):
 				w.cuts.Add(1)
+				if w.cut != nil {
+					w.hold.Lock()
+					w.cut()
+					w.hold.Unlock()
+				}
 				return
 			case w.sever.CompareAndSwap("after", ""):
 				w.cuts.Add(1)

@@ -26,7 +26,14 @@ const (
 		FROM probe WHERE id = 1 FOR UPDATE`
 
 	// askOutcome is NULL for a transaction so old that the server has forgotten it.
-	askOutcome = `SELECT coalesce(pg_xact_status($1::text::xid8), '')`
+	askOutcome = `SELECT coalesce(pg_xact_status($1::text::xid8), ''), ` + serverLife
+
+	// serverLife changes when the server has crashed, for then it has no
+	// statistics any more, and with a fail-over: numbers of transactions that were
+	// not on disk are then given away again. It stays when the server is restarted properly.
+	serverLife = `coalesce(substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) || extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time())::text, '')`
+	askLife    = `SELECT ` + serverLife
+	lifeKey    = "grantry server life"
 )
 
 // askClock is the time now, and not that of the transaction's beginning.
@@ -64,7 +71,7 @@ func (d *postgres) begin(ctx context.Context, conn *sql.Conn, p pool) (*tx, erro
 		end()
 		return nil, err
 	}
-	t := &tx{ctx: inside, sql: started, run: started, end: end, epoch: queryEpoch, now: serverClock}
+	t := &tx{ctx: inside, sql: started, run: started, end: end, life: notedLife(conn), epoch: queryEpoch, now: serverClock}
 	if !p.readOnly {
 		if err := d.lock(ctx, t); err != nil {
 			t.rollback()
@@ -86,7 +93,7 @@ func (d *postgres) lock(ctx context.Context, t *tx) error {
 }
 
 // commit asks the server what became of a commit whose answer was lost: a token
-// that is stored must not be taken for one that is not.
+// that is stored must not be taken for one that is not, nor the other way round.
 func (d *postgres) commit(t *tx) error {
 	if err := d.tell(t); err != nil {
 		return err
@@ -98,13 +105,13 @@ func (d *postgres) commit(t *tx) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), transactionLimit)
 	defer cancel()
 	for wait := 10 * time.Millisecond; ; wait *= 2 {
-		status, askErr := d.outcome(ctx, t.id)
+		status, life, askErr := d.outcome(ctx, t.id)
 		switch {
-		case status == "committed":
+		case status == "committed" && life == t.life && life != "":
 			return nil
-		case status == "aborted":
+		case status == "aborted", isFuture(askErr):
 			return err
-		case ctx.Err() != nil || status == "" && answered(askErr):
+		case ctx.Err() != nil || status == "committed" || status == "" && answered(askErr):
 			return errors.Join(ErrOutcome, err, askErr)
 		}
 		select { // the server is still at it, or starting
@@ -114,10 +121,39 @@ func (d *postgres) commit(t *tx) error {
 	}
 }
 
-// outcome is "committed", "aborted", "in progress", or "" when there is no telling.
-func (d *postgres) outcome(ctx context.Context, id string) (status string, err error) {
-	err = d.ask.QueryRowContext(ctx, askOutcome, id).Scan(&status)
-	return status, err
+// outcome is "committed", "aborted", "in progress", or "" when there is no
+// telling, and the life of the server that says so: in another one the number
+// may be another transaction's.
+func (d *postgres) outcome(ctx context.Context, id string) (status, life string, err error) {
+	err = d.ask.QueryRowContext(ctx, askOutcome, id).Scan(&status, &life)
+	return status, life, err
+}
+
+// isFuture says that the server has not given this number to anybody (yet): the
+// transaction that had it left nothing.
+func isFuture(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code == "22023"
+}
+
+// noteLife keeps in which life of the server the connection was made: it does not outlive it.
+func noteLife(ctx context.Context, conn *pgx.Conn) error {
+	var life string
+	if err := conn.QueryRow(ctx, askLife).Scan(&life); err != nil {
+		return fmt.Errorf("asking since when the server lives: %w", err)
+	}
+	conn.PgConn().CustomData()[lifeKey] = life
+	return nil
+}
+
+func notedLife(conn *sql.Conn) (life string) {
+	_ = conn.Raw(func(c any) error {
+		if pg, ok := c.(*stdlib.Conn); ok {
+			life, _ = pg.Conn().PgConn().CustomData()[lifeKey].(string)
+		}
+		return nil
+	})
+	return life
 }
 
 // answered says whether err is the server's own word on a statement, and not

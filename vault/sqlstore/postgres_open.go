@@ -130,7 +130,7 @@ func checkServer(ctx context.Context, conn *pgx.Conn) error {
 	if version < oldestServer {
 		return &SettingError{Name: "server_version_num", Got: strconv.Itoa(version), Want: strconv.Itoa(oldestServer) + " or more"}
 	}
-	return nil
+	return noteLife(ctx, conn)
 }
 
 // prepareAll prepares every query, so that a wrong one shows at once. It does so

@@ -14,11 +14,12 @@ import (
 
 // tx is a transaction of either database.
 type tx struct {
-	ctx context.Context // detached: it ends with the transaction only
-	sql *sql.Tx
-	run runner
-	end func() // frees ctx
-	id  string // the number that PostgreSQL gave it; "" elsewhere
+	ctx  context.Context // detached: it ends with the transaction only
+	sql  *sql.Tx
+	run  runner
+	end  func() // frees ctx
+	id   string // the number that PostgreSQL gave it; "" elsewhere
+	life string // the life of the server in which it did
 
 	dirty bool                     // something changed that a release must not overtake
 	news  bool                     // something changed that another process may wait for

@@ -32,7 +32,6 @@ func Main(m *testing.M) int {
 	if os.Getenv(PostgresVariable) != "" {
 		return m.Run()
 	}
-	runtime.LockOSThread() // the server ends with the thread that started it
 	c, err := startCluster(context.Background())
 	if err == nil {
 		defer c.stop()
@@ -78,17 +77,19 @@ func Postgres(t *testing.T) string {
 
 // cluster is a server of our own.
 type cluster struct {
-	dir string
-	url string
-	cmd *exec.Cmd
+	dir, url, program, port string
+	user                    *syscall.SysProcAttr
+	server                  *os.Process   // nil while it does not run
+	ended                   chan struct{} // closed when it has ended
 }
 
+// startCluster makes an empty database and starts a server for it.
 func startCluster(ctx context.Context) (_ *cluster, err error) {
 	bin, err := serverFolder()
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{}
+	c := &cluster{program: filepath.Join(bin, "postgres")}
 	if c.dir, err = os.MkdirTemp("", "grantry-postgres-"); err != nil {
 		return nil, err
 	}
@@ -97,8 +98,7 @@ func startCluster(ctx context.Context) (_ *cluster, err error) {
 			c.stop()
 		}
 	}()
-	user, err := serverUser(c.dir)
-	if err != nil {
+	if c.user, err = serverUser(c.dir); err != nil {
 		return nil, err
 	}
 	password, file := rand.Text(), filepath.Join(c.dir, "password")
@@ -107,35 +107,30 @@ func startCluster(ctx context.Context) (_ *cluster, err error) {
 	}
 	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", filepath.Join(c.dir, "data"), "-U", "grantry",
 		"--auth=scram-sha-256", "--pwfile="+file, "--encoding=UTF8", "--no-locale", "--no-sync")
-	initdb.Dir, initdb.SysProcAttr = c.dir, user
+	initdb.Dir, initdb.SysProcAttr = c.dir, c.user
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("making a database: %w\n%s", err, out)
 	}
-	port, err := freePort(ctx)
-	if err != nil {
+	if c.port, err = freePort(ctx); err != nil {
 		return nil, err
 	}
 	c.url = (&url.URL{
-		Scheme: "postgres", User: url.UserPassword("grantry", password), Host: net.JoinHostPort("127.0.0.1", port),
+		Scheme: "postgres", User: url.UserPassword("grantry", password), Host: net.JoinHostPort("127.0.0.1", c.port),
 		Path: "/postgres", RawQuery: "sslmode=disable",
 	}).String()
-	return c, c.start(ctx, filepath.Join(bin, "postgres"), port, user)
+	return c, c.start(ctx)
 }
 
 // start runs the server and waits until it answers.
-func (c *cluster) start(ctx context.Context, program, port string, user *syscall.SysProcAttr) error {
+func (c *cluster) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	log, err := os.Create(filepath.Join(c.dir, "log"))
+	log, err := os.OpenFile(filepath.Join(c.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	c.cmd = exec.Command(program, "-D", filepath.Join(c.dir, "data"), "-p", port, //nolint:noctx // it outlives ctx
-		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200")
-	c.cmd.Stdout, c.cmd.Stderr, c.cmd.Dir, c.cmd.SysProcAttr = log, log, c.dir, user
-	if err := c.cmd.Start(); err != nil {
-		c.cmd = nil
+	if err := c.run(log); err != nil {
 		return err
 	}
 	db, err := sql.Open("pgx", c.url)
@@ -150,19 +145,50 @@ func (c *cluster) start(ctx context.Context, program, port string, user *syscall
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
+			continue
+		case <-c.ended:
 		case <-ctx.Done():
-			said, _ := os.ReadFile(log.Name())
-			return fmt.Errorf("waiting for the server: %w\n%s", err, said)
 		}
+		said, _ := os.ReadFile(log.Name())
+		return fmt.Errorf("waiting for the server: %w\n%s", err, said)
 	}
+}
+
+// run starts the server on a thread that lives as long as it does: it ends with the thread that started it.
+func (c *cluster) run(log *os.File) error {
+	cmd := exec.Command(c.program, "-D", filepath.Join(c.dir, "data"), "-p", c.port, //nolint:noctx // it outlives the start
+		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200")
+	cmd.Stdout, cmd.Stderr, cmd.Dir, cmd.SysProcAttr = log, log, c.dir, c.user
+	started, ended := make(chan error), make(chan struct{})
+	go func() {
+		defer close(ended)
+		runtime.LockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
+		return err
+	}
+	c.server, c.ended = cmd.Process, ended
+	return nil
+}
+
+// end sends the server a signal and waits for it.
+func (c *cluster) end(signal os.Signal) {
+	if c.server == nil {
+		return
+	}
+	_ = c.server.Signal(signal)
+	<-c.ended
+	c.server = nil
 }
 
 // stop ends the server at once and removes its files.
 func (c *cluster) stop() {
-	if c.cmd != nil {
-		_ = c.cmd.Process.Signal(syscall.SIGQUIT)
-		_ = c.cmd.Wait()
-	}
+	c.end(syscall.SIGQUIT)
 	_ = os.RemoveAll(c.dir)
 }
 
