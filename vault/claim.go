@@ -100,7 +100,8 @@ func (v *Vault) tryClaim(ctx context.Context, w wanted) (a *attempt, wait bool, 
 	if errors.Is(err, ErrConflict) {
 		return nil, true, nil
 	}
-	if ended {
+	if err == nil && ended {
+		v.noticeEnded(ctx, w.row.ID)
 	}
 	return a, wait, err
 }

@@ -127,7 +127,7 @@ func (v *Vault) rescued(a *attempt, g *provider.Grant) ([]byte, error) {
 // replay stores what processes that are gone have left in their emergency
 // journals. A failure is for the log: the journal stays for the next time.
 func (v *Vault) replay(ctx context.Context) {
-	if v.cfg.Rescue == nil {
+	if v.cfg.Rescue == nil || v.lives(ctx) != nil {
 		return
 	}
 	if err := v.cfg.Rescue.Replay(func(record []byte) error { return v.restore(ctx, record) }); err != nil {

@@ -23,10 +23,11 @@ func (v *Vault) usable(p picked, stale *provider.Bearer) bool {
 	return v.now() < row.AccessExp-max(margin, 0)
 }
 
-// justNow says whether the row's tokens came within the spacing of refreshes, by this process's clock.
+// justNow says whether the row's tokens came from a refresh within the spacing of
+// refreshes, by this process's clock. Those of a consent came from no refresh.
 func (v *Vault) justNow(g GrantRow) bool {
 	age := v.now() - g.Refreshed
-	return age >= 0 && age < spacing.Milliseconds()
+	return g.AttemptAt != 0 && age >= 0 && age < spacing.Milliseconds()
 }
 
 // alive says whether the token at hand, though due, would still be taken.

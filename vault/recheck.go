@@ -46,6 +46,7 @@ func (v *Vault) verify(ctx context.Context, p picked) error {
 	case err != nil:
 		v.log.Error("a refresh brought tokens of another account, or an id_token that does not check out: the grant is quarantined",
 			"grant", row.row.ID, "connection", row.row.Connection, "error", err)
+		v.noticeEnded(ctx, row.row.ID)
 	}
 	return nil
 }

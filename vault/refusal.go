@@ -51,6 +51,7 @@ func (v *Vault) refused(ctx context.Context, a *attempt, cause error) (*attempt,
 	hit("after_refused")
 	switch {
 	case r.ended:
+		v.noticeEnded(ctx, a.p.row.ID)
 		return nil, nil
 	case r.moved: // the loser of a race uses the winner's token
 		return nil, nil

@@ -30,7 +30,7 @@ type Journal struct {
 	name   string // of the file
 	log    *slog.Logger
 
-	mu   sync.Mutex
+	mu     sync.Mutex
 	file   *os.File // nil until it is needed
 	closed bool
 	end    int64 // where the next record begins
