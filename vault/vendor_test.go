@@ -48,8 +48,8 @@ type vendor struct {
 	refuse   string // answer the next token requests with 401 and this code
 	retry    string // Retry-After of failures
 	key      *rsa.PrivateKey
-	active   int    // token requests under way
-	parallel int    // most of them at once
+	active   int // token requests under way
+	parallel int // most of them at once
 }
 
 func newVendor(t *testing.T, now func() time.Time) *vendor {
