@@ -72,9 +72,10 @@ func (v *Vault) anchorWhenDue(ctx context.Context) {
 }
 
 // anchor appends the heads that have moved since the last time. A failure is
-// said once, and so is its end: nothing waits for the anchor.
+// said once, and so is its end: nothing waits for the anchor. A copy that nobody
+// has confirmed anchors nothing: the anchor is the original's.
 func (v *Vault) anchor(ctx context.Context) {
-	if v.cfg.Anchor == nil {
+	if v.cfg.Anchor == nil || v.Copied() {
 		return
 	}
 	a := &v.chain.anchoring

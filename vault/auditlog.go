@@ -3,10 +3,8 @@ package vault
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"strings"
 	"time"
 )
@@ -165,40 +163,17 @@ func (l *auditLog) person(tx Tx, key string) (Person, error) {
 	if who, ok := l.people[key]; ok || key == "" {
 		return who, nil
 	}
-	who, err := l.v.personBehind(tx, key)
-	if err != nil {
-		return who, err
+	var u User
+	row, err := tx.Users().Get(key)
+	if err == nil {
+		u, _, err = l.v.user(tx, row)
+	}
+	if unless(ErrNotFound, err) != nil {
+		return Person{}, err
 	}
 	if len(l.people) >= peopleKept {
 		clear(l.people)
 	}
-	l.people[key] = who
-	return who, nil
-}
-
-// personBehind opens what a user's own rows say of them; what does not open says nothing.
-func (v *Vault) personBehind(tx Tx, key string) (Person, error) {
-	row, err := tx.Users().Get(key)
-	if errors.Is(err, ErrNotFound) {
-		return Person{}, nil
-	}
-	if err != nil {
-		return Person{}, err
-	}
-	dek, err := v.dataKey(tx, row)
-	if err != nil {
-		return Person{}, unlessDamaged(err)
-	}
-	var p userProfile
-	if err := openJSON(dek, v.userPlace(row), row.ProfileCT, &p); err != nil {
-		return Person{}, unlessDamaged(err)
-	}
-	who := Person{Caller: Caller{Issuer: p.Issuer, Subject: p.Subject}}
-	grants, err := v.accounts(tx, key)
-	for _, a := range slices.Backward(grants) {
-		if a.profile.Owner.Caller == who.Caller {
-			return a.profile.Owner, err
-		}
-	}
-	return who, err
+	l.people[key] = u.Person
+	return u.Person, nil
 }
