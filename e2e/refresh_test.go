@@ -3,6 +3,9 @@ package e2e_test
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -32,6 +35,7 @@ func startRotating(t *testing.T, accessTTL int) *rotating {
 	})
 	r := &rotating{vendors: v, issuer: i, tokens: newRecorder(t, i.URL)}
 	r.home = newHome(t, fmt.Sprintf(`listen: %[1]s
+notify: "exec:cat >> notices"
 connections:
   google:
     provider: google
@@ -139,8 +143,74 @@ func TestSpentElsewhere(t *testing.T) {
 	if !a.dead(t) {
 		t.Fatalf("with a dead grant the call answered %s", a.show())
 	}
-	b.consent(a.link(t), "alice")
+	link := a.link(t)
+	b.consent(link, "alice")
 	wantEvents(t, c.call(t, "calendar_list_events", map[string]any{}))
+	c.stop(t)
+	r.wantNotices(t, "request", "grant_ended", "request "+link)
+}
+
+// wantNotices reads what the notify command was told: events, each with its link where one is given.
+func (r *rotating) wantNotices(t *testing.T, want ...string) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(r.home.data(), "notices"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	if len(lines) != len(want) {
+		t.Fatalf("the notify command was told %d times, want %d:\n%s", len(lines), len(want), data)
+	}
+	for i, line := range lines {
+		var n struct{ Event, Person, Connection, Reason, URL string }
+		unmarshal(t, line, &n)
+		event, link, _ := strings.Cut(want[i], " ")
+		if n.Event != event || n.Person == "" || n.Connection != "google" || n.Reason == "" || !strings.HasPrefix(n.URL, r.base) || link != "" && n.URL != link {
+			t.Errorf("notice %d is %s, want %s", i+1, line, want[i])
+		}
+	}
+}
+
+// TestFamilyDiesUnderConcurrency kills the token family at the provider while
+// four processes ask: the dead token goes out once, every caller gets the same link, and one visit mends all.
+func TestFamilyDiesUnderConcurrency(t *testing.T) {
+	t.Parallel()
+	const ttl = 5
+	r := startRotating(t, ttl)
+	clients := []*client{r.client(t), r.client(t), r.client(t), r.client(t)}
+	b := newBrowser(t)
+	b.consent(clients[0].call(t, "calendar_list_events", map[string]any{}).link(t), "alice")
+	issued := r.issuer.issued(t, "rotating")
+	for range 2 {
+		postForm(t, r.issuer.URL+"/token", "grant_type", "refresh_token", "refresh_token", issued[len(issued)-1],
+			"client_id", "rotating", "client_secret", "the-secret-of-the-rotating-client")
+	}
+	stolen, _ := r.issuer.refreshes(t)
+	time.Sleep(ttl*time.Second + 500*time.Millisecond)
+	var calls []func() answer
+	for range 3 {
+		for _, c := range clients {
+			id := c.goCall(t, "calendar_list_events", map[string]any{})
+			calls = append(calls, func() answer { return c.await(t, id, 2*patience) })
+		}
+	}
+	links := map[string]bool{}
+	for _, end := range calls {
+		links[end().link(t)] = true
+	}
+	if len(links) != 1 {
+		t.Errorf("twelve callers got %d links, want the same one", len(links))
+	}
+	sent, _ := r.issuer.refreshes(t)
+	if n := len(sent) - len(stolen); n != 1 {
+		t.Errorf("the dead family was asked %d times, want once", n)
+	}
+	for link := range links {
+		b.consent(link, "alice")
+	}
+	for _, c := range clients {
+		wantEvents(t, c.call(t, "calendar_list_events", map[string]any{}))
+	}
 }
 
 // TestTokenEndpointDown holds that an outage is no reason for a consent and

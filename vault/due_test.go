@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// background starts the vault's background work, until the test or stop ends it.
-func (b *bench) background() (stop func()) {
+// inBackground starts the vault's background work, until the test or stop ends it.
+func (b *bench) inBackground() (stop func()) {
 	ctx, cancel := context.WithCancel(b.t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -41,7 +41,7 @@ func TestBackgroundRefresh(t *testing.T) {
 	b.token(request(alice, agent))
 	b.clock.add(52 * time.Minute) // of 60
 	before := b.vendor.requests()
-	stop := b.background()
+	stop := b.inBackground()
 	b.happens("a refresh that nobody asked for", func() bool { return b.vendor.requests() == before+1 })
 	b.happens("its result", func() bool { return b.token(request(alice, agent)).Generation == 2 })
 	stop()
@@ -52,7 +52,7 @@ func TestBackgroundRefresh(t *testing.T) {
 	b.token(request(alice, agent)) // in use, but then
 	b.clock.add(8 * 24 * time.Hour)
 	before = b.vendor.requests()
-	stop = b.background()
+	stop = b.inBackground()
 	time.Sleep(300 * time.Millisecond)
 	stop()
 	if n := b.vendor.requests() - before; n != 0 {
@@ -67,7 +67,7 @@ func TestBackgroundRefreshOfUnused(t *testing.T) {
 	b.connect(alice, agent)
 	b.clock.add(55 * time.Minute)
 	before := b.vendor.requests()
-	stop := b.background()
+	stop := b.inBackground()
 	time.Sleep(300 * time.Millisecond)
 	stop()
 	if n := b.vendor.requests() - before; n != 0 {
