@@ -25,6 +25,7 @@ type cli struct {
 	Connect     connectCmd     `cmd:"" help:"Connect an account at a vendor."`
 	Connections connectionsCmd `cmd:"" help:"Connected accounts: list, show, revoke; confirm a connection's new addresses."`
 	Audit       auditCmd       `cmd:"" help:"Who did what with which account: look, export, prove that nothing is missing."`
+	Keys        keysCmd        `cmd:"" help:"The keys that seal the vault: status, add, activate, rotate, retire."`
 	Providers   providersCmd   `cmd:"" help:"The vendors that this build knows."`
 	Tools       toolsCmd       `cmd:"" help:"The tools that agents get."`
 	Config      configCmd      `cmd:"" help:"The configuration file."`

@@ -53,7 +53,7 @@ func (a *App) open(ctx context.Context) (_ *opened, err error) {
 	journal := rescue.New(filepath.Join(a.cfg.DataDir, rescueFolder), a.instance, a.log)
 	o.close = append(o.close, journal.Close)
 	cfg := vault.Config{
-		Store: store, Keys: keys, Connections: conns, Instance: a.instance, Logger: a.log, AccessTTL: a.cfg.Access.DefaultTTL,
+		Store: store, Keys: keys, ReadKeys: a.readKeys(), Connections: conns, Instance: a.instance, Logger: a.log, AccessTTL: a.cfg.Access.DefaultTTL,
 		Limits:    vault.Limits{OpenTickets: a.cfg.Limits.OpenTickets, TicketsPerHour: a.cfg.Limits.TicketsPerHour},
 		OwnerDead: a.instanceDead, Version: a.opts.Version, Anchor: a.anchor(), Rescue: journal,
 	}
@@ -146,30 +146,6 @@ func (a *App) prepareFolder() error {
 	return nil
 }
 
-// keys reads the key source. A key that does not exist is made when the vault
-// is new; with an existing vault its absence refuses the start (R72).
-func (a *App) keys(ctx context.Context, fresh bool) ([]seal.Key, error) {
-	ref := a.cfg.Keys.Source
-	source, err := seal.OpenSource(ref.Scheme()+":"+ref.Target(), seal.SourceOptions{})
-	if err != nil {
-		return nil, &UsageError{Text: fmt.Sprintf("keys.source: %v", err)}
-	}
-	if creator, ok := source.(seal.Creator); ok && fresh {
-		if err := creator.Create(ctx); err != nil {
-			return nil, keyProblem(err, ref.String())
-		}
-	}
-	keys, err := source.Keys(ctx)
-	if err == nil {
-		return keys, nil
-	}
-	var said *UsageError
-	if err = keyProblem(err, ref.String()); !errors.As(err, &said) {
-		err = &UsageError{Text: fmt.Sprintf("keys.source: %v; it must hold the vault's key, a line with base64 of 32 bytes", err)}
-	}
-	return nil, err
-}
-
 // storeProblem says what a person can do about a vault file that others can read, that a newer Grantry has written, or that cannot be used.
 func (a *App) storeProblem(err error) error {
 	var newer *sqlstore.SchemaError
@@ -202,19 +178,4 @@ func serverProblem(err error) error {
 		return err
 	}
 	return fmt.Errorf("the vault at the configured store cannot be used: %w", err)
-}
-
-// keyProblem says what a person can do about a key that is missing, readable by others, or another vault's.
-func keyProblem(err error, ref string) error {
-	var unknown *seal.UnknownKeyError
-	var perm *seal.PermissionError
-	switch {
-	case errors.As(err, &perm):
-		return &UsageError{Text: fmt.Sprintf("the key file %s can be read by others (mode %04o): run `chmod 600 %s`, and if others had access, treat the vault as exposed", perm.Path, perm.Mode.Perm(), perm.Path)}
-	case errors.As(err, &unknown):
-		return &UsageError{Text: fmt.Sprintf("the key at %s does not open this vault: it was sealed under key %s; restore that key, or point data_dir at another folder", ref, unknown.ID)}
-	case errors.Is(err, seal.ErrNoKey):
-		return &UsageError{Text: fmt.Sprintf("there is a vault, but no key at %s: restore the key file from your backup; without it the vault cannot be opened", ref)}
-	}
-	return err
 }
