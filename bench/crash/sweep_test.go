@@ -4,10 +4,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
 	"github.com/grantry/grantry/bench/fleet"
+	"github.com/grantry/grantry/vault"
 )
 
 const (
@@ -18,23 +20,64 @@ const (
 
 // point is where a process dies, and how it gets there.
 type point struct {
-	step  string      // of vault's refresh, "" = somebody else kills it
-	acts  []fleet.Act // of the vendor, until then
-	prep  []fleet.Doing
-	acted bool // the vendor has spent the token and its answer is not stored
-	dead  bool // the grant was revoked before
+	step   string        // of vault's refresh, "" = somebody else kills it
+	acts   []fleet.Act   // of the vendor, until then
+	prep   []fleet.Doing // before the exchange
+	acted  bool          // the vendor has spent the token, and its answer is kept nowhere
+	dead   bool          // the grant was revoked at the vendor before
+	openID bool          // the answer has an id_token to be checked
 }
 
 // points are all steps at which a process can die.
 func points() map[string]point {
 	cut := []fleet.Act{{Answer: fleet.Cut}}
 	return map[string]point{
-		"before the claim":   {step: "before_claim"},
-		"after the claim":    {step: "after_claim"},
-		"after the answer":   {step: "after_answer", acted: true},
-		"after the save":     {step: "after_save"},
-		"after the release":  {step: "after_release"},
-		"after a cut answer": {step: "after_answer", acts: cut, acted: true},
+		"before the claim":                  {step: "before_claim"},
+		"after the claim":                   {step: "after_claim"},
+		"after the answer":                  {step: "after_answer", acted: true},
+		"after a cut answer":                {step: "after_answer", acts: cut, acted: true},
+		"after a refusal":                   {step: "after_answer", dead: true},
+		"before a refusal is noted":         {step: "before_refused", dead: true},
+		"after a refusal is noted":          {step: "after_refused", dead: true},
+		"before a cut answer is noted":      {step: "before_refused", acts: cut, acted: true},
+		"after a cut answer is noted":       {step: "after_refused", acts: cut, acted: true},
+		"before the second send":            {step: "before_resend", acts: cut, acted: true},
+		"after it is put aside":             {step: "after_journal", prep: []fleet.Doing{fleet.DoBreak}},
+		"after the save":                    {step: "after_save"},
+		"before it is verified":             {step: "before_verify", openID: true},
+		"after it is verified":              {step: "after_verify", openID: true},
+		"after the save, to be verified":    {step: "after_save", openID: true},
+		"after the release":                 {step: "after_release"},
+		"after the answer with an identity": {step: "after_answer", openID: true, acted: true},
+	}
+}
+
+// Every step at which a test build can die is in the table.
+func TestSweepIsComplete(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(filepath.Join("..", "..", "vault", "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("vault has %d files, %v", len(files), err)
+	}
+	swept := map[string]bool{}
+	for _, p := range points() {
+		swept[p.step] = true
+	}
+	found := 0
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`\bhit\("([a-z_]+)"\)`).FindAllSubmatch(text, -1) {
+			found++
+			if !swept[string(m[1])] {
+				t.Errorf("%s can die at %s, and the sweep does not", name, m[1])
+			}
+		}
+	}
+	if found < 5 {
+		t.Errorf("only %d steps found: the search is broken", found)
 	}
 }
 
@@ -56,7 +99,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 		for grace, policy := range graces() {
 			t.Run(name+"/"+grace, func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t, "", fleet.VendorConfig{Policy: func(string) fleet.Policy { return policy }})
+				w := newWorld(t, "", fleet.VendorConfig{OpenID: p.openID, Policy: func(string) fleet.Policy { return policy }})
 				mark := filepath.Join(t.TempDir(), "mark")
 				w.refreshUntilDeath(p, "GRANTRY_FAILPOINT="+p.step, "GRANTRY_FAILPOINT_MARK="+mark)
 				if got, err := os.ReadFile(mark); err != nil || string(got) != p.step {
@@ -108,7 +151,7 @@ func (w *world) afterwards(p point, policy fleet.Policy) {
 	}
 	verdict := w.vendor.Explain(fleet.Subject(0))
 	switch {
-	case r.Reason != "revoked" && r.Reason != "expired":
+	case r.Reason != string(vault.Revoked) && r.Reason != string(vault.Expired):
 		w.t.Errorf("the vault says %+v", r)
 	case verdict.Cause == "":
 		w.t.Errorf("lost without need: %s", verdict.Detail)

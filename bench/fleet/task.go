@@ -1,6 +1,10 @@
 package fleet
 
-import "time"
+import (
+	"time"
+
+	"github.com/grantry/grantry/vault"
+)
 
 // Job is the first line that a process reads: what it works on.
 type Job struct {
@@ -38,14 +42,18 @@ const (
 type Result struct {
 	ID     int64
 	OK     bool
-	Reason string        `json:",omitempty"` // vault.Reason, or "error"
+	Reason string        `json:",omitempty"` // vault.Reason, Refused, or "error"
 	Detail string        `json:",omitempty"` // the error, for people
 	After  time.Duration `json:",omitempty"` // when trying again makes sense
 	Gen    int64         `json:",omitempty"` // generation of the token
 	Serial int           `json:",omitempty"` // the vendor's number of the token, 0 when it was not shown
 }
 
+// Refused is the reason where the vendor's API answered 401 to a token and to the
+// one after it: both were too old when they were shown, or worse.
+const Refused = "refused"
+
 // Final says whether the result is the last word about a grant: a working token, or the need of a person.
 func (r Result) Final() bool {
-	return r.OK || r.Reason != "provider_unreachable" && r.Reason != "vault_degraded"
+	return r.OK || r.Reason != string(vault.ProviderUnreachable) && r.Reason != string(vault.VaultDegraded) && r.Reason != Refused
 }

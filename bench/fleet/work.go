@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 	"github.com/grantry/grantry/cmd/instance"
 	"github.com/grantry/grantry/vault"
 	"github.com/grantry/grantry/vault/provider"
+	"github.com/grantry/grantry/vault/rescue"
 	"github.com/grantry/grantry/vault/seal"
 	"github.com/grantry/grantry/vault/sqlstore"
 )
@@ -97,6 +99,7 @@ func (w *worker) open(ctx context.Context) (stop func() error, err error) {
 	w.vault, err = vault.Open(ctx, vault.Config{
 		Store: w.store, Keys: keys, Connections: []*provider.Connection{conn}, Instance: w.job.Instance, Now: w.now, Logger: w.log,
 		AccessTTL: 1e6 * time.Hour, OwnerDead: func(id string) bool { return id != w.job.Instance && locks.Dead(id) },
+		Rescue: rescue.New(filepath.Join(filepath.Dir(w.job.Key), "rescue"), w.job.Instance, w.log),
 	})
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
@@ -154,6 +157,9 @@ func (w *worker) do(ctx context.Context, t Task) Result {
 		return r
 	}
 	r.OK, r.Reason, r.Detail = false, "error", err.Error()
+	if errors.Is(err, errRefused) {
+		r.Reason = Refused
+	}
 	if e := (*vault.ConsentError)(nil); errors.As(err, &e) {
 		r.Reason, r.After, r.Detail = string(e.Reason), e.RetryAfter, fmt.Sprint(e.Err)
 	}
@@ -194,6 +200,9 @@ func (w *worker) last(user int) *vault.Token {
 	return w.seen[user]
 }
 
+// errRefused says that the vendor's API took neither the token nor its successor.
+var errRefused = errors.New("the vendor's API refuses")
+
 // show makes a call of the vendor's API, which answers the token's serial number.
 // A 401 leads to one forced refresh, as everywhere.
 func (w *worker) show(ctx context.Context, user int, b provider.Bearer) (provider.Bearer, int, error) {
@@ -221,7 +230,7 @@ func (w *worker) show(ctx context.Context, user int, b provider.Bearer) (provide
 		Subject string
 	}
 	if resp.StatusCode != http.StatusOK {
-		return b, 0, fmt.Errorf("the vendor's API says %d to generation %d", resp.StatusCode, b.Generation)
+		return b, 0, fmt.Errorf("%w: %d to generation %d", errRefused, resp.StatusCode, b.Generation)
 	}
 	if err := json.NewDecoder(resp.Body).Decode(&who); err != nil {
 		return b, 0, fmt.Errorf("reading the vendor's answer: %w", err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/grantry/grantry/bench/fleet"
+	"github.com/grantry/grantry/vault"
 )
 
 // call exchanges for one random person after another, each at a random process.
@@ -31,10 +32,12 @@ func (w *world) exchange(ctx context.Context, i int, p *fleet.Process) (final bo
 	case r.OK:
 		w.tally.exchanges.Add(1)
 		return true
-	case r.Reason == "provider_unreachable":
+	case r.Reason == string(vault.ProviderUnreachable):
 		w.tally.unreachable.Add(1)
-	case r.Reason == "vault_degraded":
+	case r.Reason == string(vault.VaultDegraded):
 		w.tally.degraded.Add(1)
+	case r.Reason == fleet.Refused:
+		w.tally.refused.Add(1)
 	default:
 		w.lost(ctx, i, consents, r)
 		return true
@@ -52,7 +55,7 @@ func (w *world) lost(ctx context.Context, i int, consents int64, r fleet.Result)
 	}
 	v := w.vendor.Explain(fleet.Subject(i))
 	switch {
-	case r.Reason != "revoked" && r.Reason != "expired":
+	case r.Reason != string(vault.Revoked) && r.Reason != string(vault.Expired):
 		w.unexplained(i, fmt.Sprintf("%s: %s", r.Reason, r.Detail))
 	case v.Cause == fleet.ByKill:
 		w.tally.killed.Add(1)

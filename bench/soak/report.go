@@ -32,10 +32,10 @@ func (w *world) line(start time.Time) {
 	}
 	t := &w.tally
 	rss, files := w.resources()
-	w.print("%5s: %d exchanges, %d refreshes, %d kills, %d freezes; cut off %d, vendor away %d, vault busy %d; "+
+	w.print("%5s: %d exchanges, %d refreshes, %d kills, %d freezes; cut off %d, vendor away %d, vault busy %d, token too old %d; "+
 		"lost: %d by kills, %d by lost answers, %d UNEXPLAINED; memory %s MB, files %s, WAL %.1f MB",
 		at, t.exchanges.Load(), w.vendor.Total().Refreshes, t.kills.Load(), t.freezes.Load(), t.interrupted.Load(), t.unreachable.Load(),
-		t.degraded.Load(), t.killed.Load(), t.unanswered.Load(), t.unexplained.Load(), rss, files, w.wal())
+		t.degraded.Load(), t.refused.Load(), t.killed.Load(), t.unanswered.Load(), t.unexplained.Load(), rss, files, w.wal())
 }
 
 // resources are resident memory and open files of each process, where the system tells.

@@ -45,9 +45,10 @@ type person struct {
 
 // tally counts what callers met.
 type tally struct {
-	exchanges, interrupted, unreachable, degraded atomic.Int64
-	kills, freezes                                atomic.Int64
-	killed, unanswered, unexplained               atomic.Int64
+	exchanges                                   atomic.Int64
+	interrupted, unreachable, degraded, refused atomic.Int64
+	kills, freezes                              atomic.Int64
+	killed, unanswered, unexplained             atomic.Int64
 }
 
 func soak(ctx context.Context, cfg config, out io.Writer) error {

@@ -26,7 +26,7 @@ func TestSoak(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			out := soak(t, program, "-grants", "20", "-for", "5s", "-life", "1s", "-kill-every", "400ms", "-rate", "200", "-lose", "0", "-store", store(t))
+			out := soak(t, program, "-grants", "20", "-for", "5s", "-life", "3s", "-kill-every", "400ms", "-rate", "200", "-lose", "0", "-store", store(t))
 			for what, least := range map[string]int{"exchanges": 100, "refreshes": 20, "kills": 1} {
 				if n := last(t, out, what); n < least {
 					t.Errorf("%d %s, want %d at least:\n%s", n, what, least, out)
