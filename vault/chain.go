@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -50,18 +49,27 @@ func (c *chain) stream() string {
 // writes; a store in one file has one. Two that meet on a stream do no harm: an
 // append goes on from the head that its own transaction sees.
 func (v *Vault) pickStream(tx Tx) error {
-	now, err := tx.Vault().Now()
-	if err != nil || now == 0 {
+	now, shared, err := v.clock(tx)
+	if err != nil || !shared {
+		return err
+	}
+	open, _, err := v.openProcesses(tx)
+	if err != nil {
 		return err
 	}
 	rows, err := tx.Processes().List()
 	if err != nil {
 		return err
 	}
+	taken := map[string]bool{}
+	for _, p := range open {
+		taken[p.Stream] = true
+	}
+	for _, p := range rows {
+		taken[p.Stream] = taken[p.Stream] || p.ID != v.cfg.Instance && now-p.Beat < forgetAfter.Milliseconds()
+	}
 	name := Stream
-	for n := 2; slices.ContainsFunc(rows, func(p ProcessRow) bool {
-		return p.Stream == name && p.ID != v.cfg.Instance && now-p.Beat < forgetAfter.Milliseconds()
-	}); n++ {
+	for n := 2; taken[name]; n++ {
 		name = Stream + "-" + strconv.Itoa(n)
 	}
 	v.chain.name.Store(&name)
@@ -99,10 +107,13 @@ func (v *Vault) heads(tx Tx) ([]AuditHead, error) {
 // keepChain writes that this process has begun, and from then on the heads of
 // the other streams once an hour, and anchors.
 func (v *Vault) keepChain(ctx context.Context) {
+	failing := false
 	every(ctx, chainTick, func(ctx context.Context) {
-		if err := errors.Join(v.begin(ctx), v.noteHeads(ctx)); err != nil && ctx.Err() == nil {
+		err := errors.Join(v.begin(ctx), v.noteHeads(ctx))
+		if err != nil && !failing && ctx.Err() == nil {
 			v.log.Warn("writing the audit's own entries", "error", err)
 		}
+		failing = err != nil
 		v.anchorWhenDue(ctx)
 	})
 }
@@ -125,6 +136,9 @@ func (v *Vault) begin(ctx context.Context) error {
 		return nil
 	}
 	err := v.store.Update(ctx, func(tx Tx) error {
+		if err := v.pickStream(tx); err != nil { // again: two may have opened the vault at once
+			return err
+		}
 		now, _, err := v.clock(tx)
 		if err != nil {
 			return err
