@@ -196,6 +196,8 @@ type UpkeepRows interface {
 	Ended(state string, before int64, limit int) ([]GrantRow, error)
 	// Idle answers active grants that were made and last used before before, oldest first.
 	Idle(before int64, limit int) ([]GrantRow, error)
+	// Alternates answers grants whose alternate refresh token is kept until before or at until, the oldest first.
+	Alternates(until int64, limit int) ([]GrantRow, error)
 	// Delete removes a grant of that generation with the access to it; ErrConflict when it moved.
 	Delete(id string, gen int64) error
 }

@@ -12,11 +12,13 @@ const (
 
 	queryIdleGrants = `SELECT ` + grantColumns + ` FROM grants WHERE state = 'active' AND used < $1 AND created < $2 ORDER BY used, id LIMIT $3`
 
+	queryAlternates = `SELECT ` + grantColumns + ` FROM grants WHERE alt_ct IS NOT NULL AND alt_until <= $1 ORDER BY alt_until, id LIMIT $2`
+
 	queryDeleteGrant = `DELETE FROM grants WHERE id = $1 AND gen = $2`
 )
 
 func upkeepQueries() []string {
-	return []string{queryDueGrants, queryEndedGrants, queryIdleGrants, queryDeleteGrant}
+	return []string{queryDueGrants, queryEndedGrants, queryIdleGrants, queryAlternates, queryDeleteGrant}
 }
 
 func (r upkeepRows) Due(before, used, now int64, limit int) ([]vault.GrantRow, error) {
@@ -29,6 +31,10 @@ func (r upkeepRows) Ended(state string, before int64, limit int) ([]vault.GrantR
 
 func (r upkeepRows) Idle(before int64, limit int) ([]vault.GrantRow, error) {
 	return all(r.tx, scanGrant, "listing idle grants", queryIdleGrants, before, before, limit)
+}
+
+func (r upkeepRows) Alternates(until int64, limit int) ([]vault.GrantRow, error) {
+	return all(r.tx, scanGrant, "listing alternates", queryAlternates, until, limit)
 }
 
 func (r upkeepRows) Delete(id string, gen int64) error {

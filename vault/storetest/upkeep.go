@@ -13,6 +13,7 @@ func RunUpkeep(t *testing.T, open func(t *testing.T) vault.Store) {
 		"due":    upkeepDue,
 		"ended":  upkeepEnded,
 		"idle":   upkeepIdle,
+		"alts":   upkeepAlternates,
 		"delete": upkeepDelete,
 	})
 }
@@ -63,6 +64,20 @@ func upkeepDue(t *testing.T, s vault.Store) {
 	for limit, want := range map[int][]string{9: {"ended", "soon", "soon2", "late"}, 2: {"ended", "soon"}} {
 		found(t, s, fmt.Sprintf("due, at most %d", limit), want, func(tx vault.Tx) ([]vault.GrantRow, error) {
 			return tx.Upkeep().Due(before, used, at, limit)
+		})
+	}
+}
+
+func upkeepAlternates(t *testing.T, s vault.Store) {
+	insertGrants(t, s, map[string]func(*vault.GrantRow){
+		"second": func(g *vault.GrantRow) { g.AltCT, g.AltUntil = []byte("sealed"), now },
+		"first":  func(g *vault.GrantRow) { g.AltCT, g.AltUntil, g.State = []byte("sealed"), now-1, "revoked" },
+		"kept":   func(g *vault.GrantRow) { g.AltCT, g.AltUntil = []byte("sealed"), now+1 },
+		"none":   func(g *vault.GrantRow) { g.AltCT, g.AltUntil = nil, now-1 },
+	})
+	for limit, want := range map[int][]string{9: {"first", "second"}, 1: {"first"}} {
+		found(t, s, fmt.Sprintf("alternates, at most %d", limit), want, func(tx vault.Tx) ([]vault.GrantRow, error) {
+			return tx.Upkeep().Alternates(now, limit)
 		})
 	}
 }

@@ -23,4 +23,5 @@ CREATE INDEX data_keys_kek ON data_keys (substr(wrapped, 3, 8), id);
 CREATE INDEX grants_due ON grants (state, access_exp);
 CREATE INDEX grants_ended ON grants (state, updated);
 CREATE INDEX grants_idle ON grants (state, used);
+CREATE INDEX grants_alternates ON grants (alt_until, id) WHERE alt_ct IS NOT NULL;
 CREATE INDEX records_of ON records (owner);
