@@ -18,6 +18,7 @@ func (v *Vault) Run(ctx context.Context) error {
 		v.keepChain,
 		v.sweepRecords,
 		v.retryRevocations,
+		v.eraseAlternatesOften,
 		v.watchHome,
 		v.keepProcess,
 		v.watch,
