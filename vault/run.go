@@ -17,12 +17,13 @@ func (v *Vault) Run(ctx context.Context) error {
 	for _, job := range []func(context.Context){
 		v.keepChain,
 		v.sweepRecords,
+		v.keepProcess,
 		v.retryRevocations,
 		v.eraseAlternatesOften,
 		v.watchHome,
-		v.keepProcess,
 		v.watch,
 		v.refreshDue,
+		v.reapOften,
 		v.tend,
 	} {
 		jobs.Go(func() { job(ctx) })

@@ -38,10 +38,11 @@ type Config struct {
 	ReadKeys func(context.Context) ([]seal.Key, error)
 	// OwnerDead says whether the process of that instance id is provably gone, so that its lease can be taken over at once; nil = never.
 	OwnerDead func(instance string) bool
-	// Notify hears of what a person should know; nil = nobody. It must not wait.
-	Notify func(Notice)
 	// Rescue is where a refreshed token goes that the store does not take; nil = this process's memory only.
 	Rescue Rescue
+	// Notify hears of what a person should know; nil = nobody. It must not wait.
+	Notify func(Notice)
+	Reap   Ages
 }
 
 // Limits bound what one caller and agent can ask of a person; 0 = no limit.

@@ -15,6 +15,7 @@ type connectionsCmd struct {
 	List    connectionsList    `cmd:"" help:"All connected accounts."`
 	Show    connectionsShow    `cmd:"" help:"One account: state, scopes, last refresh, last error."`
 	Revoke  connectionsRevoke  `cmd:"" help:"End grants here and at the vendor."`
+	Reap    connectionsReap    `cmd:"" help:"End what nobody used for long and forget what ended long ago, by the ages in the config."`
 	Confirm connectionsConfirm `cmd:"" help:"Let existing grants go to a connection's changed addresses or client."`
 }
 

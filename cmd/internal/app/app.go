@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/grantry/grantry/cmd/internal/app/config"
 	"github.com/grantry/grantry/tools"
@@ -36,6 +37,7 @@ type App struct {
 	vendors  *http.Transport
 	tools    func() []tools.Tool // the enabled ones
 
+	at     atomic.Pointer[string] // where pages are served now, if not at localURL
 	signIn *issuer // who signs people in; nil on a local vault
 
 	mu      sync.Mutex
@@ -93,6 +95,17 @@ func (a *App) Close() error {
 		a.sandbox = nil
 	}
 	return errors.Join(errs...)
+}
+
+// ReapAges are those of the config.
+func (a *App) ReapAges() vault.Ages { return vault.Ages(a.cfg.Reap) }
+
+// address is where this program's pages are.
+func (a *App) address() string {
+	if at := a.at.Load(); at != nil {
+		return *at
+	}
+	return a.localURL()
 }
 
 // Vendors makes sure that under --sandbox the fake vendors run, here if nowhere

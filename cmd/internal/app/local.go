@@ -154,6 +154,7 @@ func (p *localPages) hold(ctx context.Context, addr string, elsewhere bool) erro
 	}
 	srv := &http.Server{Handler: h.handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes, ErrorLog: p.app.errorLog()}
 	p.held = &heldPages{url: h.url, http: srv, elsewhere: elsewhere}
+	p.app.at.Store(&p.held.url)
 	go func() { _ = srv.Serve(secured) }()
 	return nil
 }

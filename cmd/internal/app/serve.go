@@ -46,6 +46,7 @@ func (a *App) Serve(ctx context.Context, ready func(Ready)) error {
 	}
 	defer ln.Close()
 	publicURL := a.publicURL(ln)
+	a.at.Store(&publicURL)
 	if a.cfg.Sandbox {
 		if err := a.startSandbox(ln, publicURL); err != nil {
 			return err

@@ -28,6 +28,7 @@ type Config struct {
 	Tools          Tools
 	Access         Access
 	Limits         Limits
+	Reap           Reap
 	Audit          Audit
 	Notify         Command // run for a new request to a person and for a grant that dies; zero = none
 	Workloads      map[string]Workload
@@ -127,6 +128,13 @@ type Limits struct {
 	TicketsPerHour  int
 	CallsPerMinute  int
 	WritesPerMinute int
+}
+
+// Reap are the ages at which grants go by themselves; 0 = never.
+type Reap struct {
+	Revoked time.Duration // since it was revoked: its row goes
+	Dead    time.Duration // since it died otherwise: its row goes
+	Idle    time.Duration // since it was last used: it is revoked
 }
 
 // Audit says where the audit chain is anchored.

@@ -26,6 +26,7 @@ func defaults() *config.Config {
 		},
 		Access: config.Access{DefaultTTL: 720 * time.Hour},
 		Limits: config.Limits{OpenTickets: 20, TicketsPerHour: 60, CallsPerMinute: 600, WritesPerMinute: 30},
+		Reap:   config.Reap{Revoked: 720 * time.Hour, Dead: 2160 * time.Hour},
 	}
 }
 

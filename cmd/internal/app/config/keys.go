@@ -43,6 +43,8 @@ func topKeys() rule[Config] {
 			"How long a person's permission for an agent lasts."),
 		field("limits", limitKeys(), func(c *Config) *Limits { return &c.Limits },
 			"Per caller and agent; 0 = none."),
+		field("reap", reapKeys(), func(c *Config) *Reap { return &c.Reap },
+			"When grants go by themselves; 0 = never. `grantry connections reap --dry-run` says which would."),
 		field("audit", auditKeys(), func(c *Config) *Audit { return &c.Audit },
 			"The audit log."),
 		field("notify", optional(command()), func(c *Config) *Command { return &c.Notify },
@@ -96,6 +98,14 @@ func limitKeys() rule[Limits] {
 		field("tickets_per_hour", count(), func(l *Limits) *int { return &l.TicketsPerHour }, "New requests to a person.").or("60"),
 		field("calls_per_minute", count(), func(l *Limits) *int { return &l.CallsPerMinute }, "Tool calls.").or("600"),
 		field("writes_per_minute", count(), func(l *Limits) *int { return &l.WritesPerMinute }, "Tool calls that write.").or("30"),
+	)
+}
+
+func reapKeys() rule[Reap] {
+	return object(
+		field("revoked", age(), func(p *Reap) *time.Duration { return &p.Revoked }, "A revoked account is forgotten after this time.").or("720h"),
+		field("dead", age(), func(p *Reap) *time.Duration { return &p.Dead }, "An account whose grant died at the vendor is forgotten after this time.").or("2160h"),
+		field("idle", age(), func(p *Reap) *time.Duration { return &p.Idle }, "An account that was not used for this time is revoked, also at the vendor.").or("0"),
 	)
 }
 

@@ -36,7 +36,7 @@ func (s SecretRef) Resolve(ctx context.Context) (provider.Secret, error) {
 	case "file":
 		value, err = readSecret(s.target, s.env)
 	case "exec":
-		value, err = output(ctx, s.target, s.dir)
+		value, err = output(ctx, s.target, s.dir, nil)
 	default:
 		return provider.Secret{}, errors.New("no secret is configured")
 	}
@@ -118,13 +118,20 @@ func inSecretsMount(name string, env func(string) string) bool {
 	return false
 }
 
+// Run runs the command in dir with stdin as its input, for at most 10 s. What it
+// prints is dropped. No error holds the command line.
+func (c Command) Run(ctx context.Context, dir string, stdin []byte) error {
+	_, err := output(ctx, c.line, dir, stdin)
+	return err
+}
+
 // output runs a command line and answers what it printed.
-func output(ctx context.Context, line, dir string) (string, error) {
+func output(ctx context.Context, line, dir string, stdin []byte) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, execTimeout)
 	defer cancel()
 	out := &capped{}
 	cmd := shell(ctx, line)
-	cmd.Stdout = out
+	cmd.Stdout, cmd.Stdin = out, bytes.NewReader(stdin)
 	cmd.WaitDelay = time.Second
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		cmd.Dir = dir

@@ -175,6 +175,20 @@ func duration() rule[time.Duration] {
 	return plain
 }
 
+// age is a duration after which something happens by itself; 0 = never.
+func age() rule[time.Duration] {
+	some := duration()
+	read := some.read
+	some.read = func(r *reader, path string, n ast.Node, out *time.Duration) {
+		if i, ok := n.(*ast.IntegerNode); ok && i.GetToken().Value == "0" {
+			*out = 0
+			return
+		}
+		read(r, path, n, out)
+	}
+	return some
+}
+
 // filePath is a path; ~ is the home folder, and a relative one starts at the
 // configuration file's folder.
 func filePath() rule[string] {
