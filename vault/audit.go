@@ -54,7 +54,9 @@ type headNote struct {
 }
 
 // Audit writes an entry in a transaction of its own: for what changes no row (a mismatch, a rejected token).
-func (v *Vault) Audit(ctx context.Context, e Entry) error { return v.journal.commit(ctx, v, e, nil) }
+func (v *Vault) Audit(ctx context.Context, e Entry) error {
+	return v.journal.commit(ctx, v, &member{entry: e})
+}
 
 // append writes entries as part of tx, so that a change and its entry exist together or not at all.
 func (v *Vault) append(tx Tx, entries ...Entry) error {

@@ -70,11 +70,12 @@ func TestStartAndStop(t *testing.T) {
 	if starts[1].Reason != "" || starts[1].Heads[0].Seq != 5 || starts[1].Heads[0].Synced != 0 {
 		t.Errorf("after a clean stop: %+v", starts[1])
 	}
-	if starts[2].Reason != "unclean_stop" || starts[2].Heads[0].Seq != 8 || starts[2].Heads[0].Synced != 6 {
+	synced := starts[2].Heads[0].Synced // the anchored head at least: what came after it may be synced or not
+	if starts[2].Reason != "unclean_stop" || starts[2].Heads[0].Seq != 8 || synced < 6 || synced > 8 {
 		t.Errorf("after an unclean stop: %+v", starts[2])
 	}
 	r, err := b.CheckAudit(t.Context(), vault.AuditCheck{})
-	if err != nil || !slices.Equal(r.Crashes, []vault.Crash{{Stream: "main", Head: 8, Synced: 6}}) {
+	if err != nil || !slices.Equal(r.Crashes, []vault.Crash{{Stream: "main", Head: 8, Synced: synced}}) {
 		t.Errorf("report %+v, %v", r, err)
 	}
 	p4 := as("p4", nil)

@@ -37,8 +37,9 @@ func (b *bench) happens(what string, holds func() bool) {
 func TestBackgroundRefresh(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.connect(alice, agent)
+	acc := b.connect(alice, agent)
 	b.token(request(alice, agent))
+	b.happens("the note of its use", func() bool { return b.row(acc.ID).Used > 0 })
 	b.clock.add(52 * time.Minute) // of 60
 	before := b.vendor.requests()
 	stop := b.inBackground()

@@ -41,16 +41,38 @@ var errMoved = errors.New("picked row has moved")
 // Exchange answers a token for the need of a call, or a *ConsentError that says
 // what is lacking. There is no other way for a token to leave the vault. Its
 // audit entry is committed before it returns.
+//
+// What serves a request like an earlier one is remembered for as long as the
+// store's epoch stays the same: such an exchange reads nothing, and its only
+// transaction is that of its entry, which it shares with others of that moment.
 func (v *Vault) Exchange(ctx context.Context, r Request) (*Token, error) {
 	if err := v.lives(ctx); err != nil {
 		return nil, err
 	}
+	if r.Stale != nil {
+		return v.exchange(ctx, r, "")
+	}
+	key := v.pickKey(r)
+	if p, ok := v.recall(key, r); ok {
+		if t, err := v.release(ctx, r, p); !errors.Is(err, errMoved) {
+			return t, err
+		}
+	}
+	return v.exchange(ctx, r, key)
+}
+
+// exchange picks, refreshes where that is needed, and releases. What it picks for the request as it came is remembered under key.
+func (v *Vault) exchange(ctx context.Context, r Request, key string) (*Token, error) {
+	account := r.Account
 	for range exchangeTries {
 		p, err := v.pick(ctx, r)
 		if err != nil {
 			return nil, err
 		}
-		r.Account = p.row.ID
+		if key != "" && r.Account == account {
+			v.picks.put(key, p)
+		}
+		r.Account = p.row.ID // also after a refresh
 		if p.row.AuditGap {
 			if err := v.closeGap(ctx, p.row.ID); err != nil {
 				return nil, degraded(err)
@@ -75,6 +97,7 @@ func (v *Vault) Exchange(ctx context.Context, r Request) (*Token, error) {
 		if !errors.Is(err, errMoved) {
 			return t, err
 		}
+		r.Account = account
 	}
 	return nil, degraded(errMoved)
 }
@@ -100,15 +123,17 @@ func (v *Vault) Check(ctx context.Context, r Request) error {
 	return err
 }
 
-// release commits the entry, and then hands the token out. The entry's own
-// transaction looks at grant and access once more: errMoved when either has
-// changed since they were picked.
+// release commits the entry, and then hands the token out: errMoved when what was
+// picked does not hold any more in the entry's own transaction.
 func (v *Vault) release(ctx context.Context, r Request, p picked) (*Token, error) {
 	entry := Entry{
 		Kind: "token.released", Caller: r.Caller, Agent: r.Agent, Connection: p.row.Connection,
 		Account: p.row.ID, Scopes: p.ask(), Tool: r.Tool,
 	}
-	err := v.journal.commit(ctx, v, entry, func(tx Tx) error { return v.still(tx, r, p) })
+	err := v.journal.commit(ctx, v, &member{
+		entry: entry, synced: p.access.Once != "",
+		holds: func(tx Tx, epoch int64) error { return v.holds(tx, epoch, r, p) },
+	})
 	if errors.Is(err, errMoved) {
 		return nil, err
 	}
@@ -116,6 +141,7 @@ func (v *Vault) release(ctx context.Context, r Request, p picked) (*Token, error
 		return nil, degraded(fmt.Errorf("writing the audit entry: %w", err))
 	}
 	hit("after_release")
+	v.noteUse(p)
 	return &Token{
 		Bearer: provider.Bearer{
 			Token: provider.NewSecret(p.tokens.access.Token), Connection: p.conn, APIBase: p.tokens.access.APIBase,
@@ -125,8 +151,21 @@ func (v *Vault) release(ctx context.Context, r Request, p picked) (*Token, error
 	}, nil
 }
 
-// still proves that what was picked holds yet, so that no token overtakes a
-// revocation; it writes "last used", and spends access for one call.
+// holds proves that what was picked holds yet, so that no token overtakes a
+// revocation. At the epoch of the pick nothing has changed that it rests on. At
+// another one a remembered pick is worth nothing: another account may be the
+// default by now. One that was read a moment ago is compared with grant and access.
+func (v *Vault) holds(tx Tx, epoch int64, r Request, p picked) error {
+	switch {
+	case p.access.Once == "" && p.epoch == epoch && v.open(p.access, r.Call):
+		return nil
+	case p.cached:
+		return errMoved
+	}
+	return v.still(tx, r, p)
+}
+
+// still reads grant and access once more, and spends access for one call.
 func (v *Vault) still(tx Tx, r Request, p picked) error {
 	g, err := tx.Grants().Get(p.row.ID)
 	if err != nil {
@@ -137,11 +176,11 @@ func (v *Vault) still(tx Tx, r Request, p picked) error {
 		return movedIf(ErrNotFound, err)
 	}
 	same := g.Gen == p.row.Gen && g.State == string(GrantActive) && !g.AuditGap && bound(g, p.conn) &&
-		a.ID == p.access.ID && a.Scopes == p.access.Scopes && a.Expires == p.access.Expires
+		a.ID == p.access.ID && a.Scopes == p.access.Scopes && a.Expires == p.access.Expires && (a.Once == "") == (p.access.Once == "")
 	if !same || !v.open(a, r.Call) {
 		return errMoved
 	}
-	if a.Once != onceOpen && v.now()-a.Used <= touchEvery.Milliseconds() {
+	if a.Once != onceOpen {
 		return nil
 	}
 	once, err := v.spent(a, r.Call)
@@ -149,6 +188,14 @@ func (v *Vault) still(tx Tx, r Request, p picked) error {
 		return err
 	}
 	return movedIf(ErrConflict, tx.Access().Touch(a.ID, a.Once, once, v.now()))
+}
+
+// noteUse has "last used" written with the next sync, once in a while.
+func (v *Vault) noteUse(p picked) {
+	now := v.now()
+	if p.access.Once == "" && now-p.used.Load() > touchEvery.Milliseconds() && v.journal.use(v, p.access.ID, now) {
+		p.used.Store(now)
+	}
 }
 
 func movedIf(target, err error) error {

@@ -249,6 +249,10 @@ func (s auditless) Update(ctx context.Context, fn func(vault.Tx) error) error {
 	return s.Store.Update(ctx, func(tx vault.Tx) error { return fn(auditlessTx{tx}) })
 }
 
+func (s auditless) Append(ctx context.Context, fn func(vault.Tx) error) error {
+	return s.Store.Append(ctx, func(tx vault.Tx) error { return fn(auditlessTx{tx}) })
+}
+
 type auditlessTx struct{ vault.Tx }
 
 func (t auditlessTx) Audit() vault.AuditRows { return auditlessRows{t.Tx.Audit()} }

@@ -16,8 +16,11 @@ type faulty struct {
 	vault.Store
 	mu      sync.Mutex
 	before  func() error // of every write
+	release func()       // before the next release
 	noAudit bool
 	noSwap  bool // of grants; leases and probes go through
+	views   error
+	updates error
 }
 
 // broken makes p1's store one that the test can break.
@@ -33,17 +36,63 @@ func (f *faulty) set(before func() error, noAudit bool) {
 	f.before, f.noAudit = before, noAudit
 }
 
-// once has the next write wait for act.
+// once has the next release wait for act.
 func (f *faulty) once(act func()) {
-	f.set(func() error { f.set(nil, false); act(); return nil }, false)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.release = act
+}
+
+func (f *faulty) failViews(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.views = err
+}
+
+func (f *faulty) failUpdates(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.updates = err
+}
+
+func (f *faulty) View(ctx context.Context, fn func(vault.Tx) error) error {
+	f.mu.Lock()
+	err := f.views
+	f.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return f.Store.View(ctx, fn)
 }
 
 func fails() error { return errDiskFull }
 
+func (f *faulty) Append(ctx context.Context, fn func(vault.Tx) error) error {
+	f.mu.Lock()
+	before, noAudit, act := f.before, f.noAudit, f.release
+	f.release = nil
+	f.mu.Unlock()
+	if act != nil {
+		act()
+	}
+	if before != nil {
+		if err := before(); err != nil {
+			return err
+		}
+	}
+	if noAudit {
+		return auditless{f.Store}.Append(ctx, fn)
+	}
+	return f.Store.Append(ctx, fn)
+}
+
 func (f *faulty) Update(ctx context.Context, fn func(vault.Tx) error) error {
 	f.mu.Lock()
-	before, noAudit, noSwap := f.before, f.noAudit, f.noSwap
+	before, noAudit, noSwap, err := f.before, f.noAudit, f.noSwap, f.updates
 	f.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	if before != nil {
 		if err := before(); err != nil {
 			return err

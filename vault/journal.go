@@ -3,39 +3,62 @@ package vault
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"sync"
+	"time"
 )
 
-// journal commits the entries of releases in groups: while one group syncs, the next one gathers.
+const (
+	// syncAfter is when appended entries are synced: the store wants it within 250 ms.
+	syncAfter = 200 * time.Millisecond
+	// usesMax and usesAtOnce bound the notes of last use that wait for a sync, and
+	// that one transaction writes: more than that would keep releases waiting.
+	// What finds no room is noted at its next use.
+	usesMax    = 512
+	usesAtOnce = 32
+)
+
+// journal commits the entries of releases in groups: while one group is written,
+// the next one gathers. A group is committed when its tokens leave: whatever
+// becomes of this process, the entries stay. The disk has them up to 250 ms later,
+// so that a crash of the whole machine, and only that, can lose the entries of
+// so long; the number up to which they are known to be there is in the setting
+// audit_synced/STREAM. Where syncing fails, and after Close, each group is synced by itself.
 type journal struct {
-	mu   *sync.Mutex
-	next *group
-	turn chan struct{}
+	turn sync.Mutex // of the group that is written
+
+	mu     sync.Mutex
+	next   *group
+	due    bool             // a sync is on its way
+	uses   map[string]int64 // by access id: last uses to write with the next sync
+	strict bool             // groups must sync themselves
+	closed bool
+	wait   time.Duration // until a failed sync is tried again
+
+	syncing sync.Mutex
 }
 
 // group is a batch of entries that one transaction writes.
 type group struct {
 	members []*member
+	synced  bool // one of them changes a row
 	done    chan struct{}
 	err     error
 }
 
-// member is one entry of a group. before runs in the entry's own transaction;
-// where it answers errMoved there is no entry, and the rest of the group goes on.
+// member is one entry of a group. holds runs in the entry's own transaction, at
+// the store's epoch; where it answers errMoved there is no entry, and the rest of
+// the group goes on.
 type member struct {
 	entry  Entry
-	before func(Tx) error
+	holds  func(tx Tx, epoch int64) error
+	synced bool // holds changes a row
 	err    error
 }
 
-func newJournal() journal {
-	return journal{mu: new(sync.Mutex), turn: make(chan struct{}, 1)}
-}
-
-// commit answers when the entry is synced. A caller that goes away does not take the entry back.
-func (j *journal) commit(ctx context.Context, v *Vault, e Entry, before func(Tx) error) error {
-	m := &member{entry: e, before: before}
+// commit answers when the entry is committed. A caller that goes away does not take the entry back.
+func (j *journal) commit(ctx context.Context, v *Vault, m *member) error {
 	j.mu.Lock()
 	g := j.next
 	leader := g == nil
@@ -44,6 +67,7 @@ func (j *journal) commit(ctx context.Context, v *Vault, e Entry, before func(Tx)
 		j.next = g
 	}
 	g.members = append(g.members, m)
+	g.synced = g.synced || m.synced
 	j.mu.Unlock()
 	if leader {
 		go j.lead(context.WithoutCancel(ctx), v, g)
@@ -57,20 +81,35 @@ func (j *journal) commit(ctx context.Context, v *Vault, e Entry, before func(Tx)
 }
 
 func (j *journal) lead(ctx context.Context, v *Vault, g *group) {
-	j.turn <- struct{}{}
+	j.turn.Lock()
 	j.mu.Lock()
 	j.next = nil
+	synced := g.synced || j.strict
 	j.mu.Unlock()
-	g.err = v.store.Update(ctx, func(tx Tx) error { return g.write(tx, v) })
-	<-j.turn
+	write := v.store.Append
+	if synced {
+		write = v.store.Update
+	}
+	g.err = write(ctx, func(tx Tx) error { return g.write(tx, v) })
+	j.turn.Unlock()
+	if g.err == nil && !synced {
+		j.mu.Lock()
+		j.syncLater(v)
+		j.mu.Unlock()
+	}
 	close(g.done)
 }
 
 func (g *group) write(tx Tx, v *Vault) error {
+	epoch, err := tx.Vault().Epoch()
+	if err != nil {
+		return err
+	}
+	v.picks.see(epoch)
 	entries := make([]Entry, 0, len(g.members))
 	for _, m := range g.members {
-		if m.err = nil; m.before != nil {
-			m.err = m.before(tx)
+		if m.err = nil; m.holds != nil {
+			m.err = m.holds(tx, epoch)
 		}
 		switch {
 		case m.err == nil:
@@ -83,4 +122,101 @@ func (g *group) write(tx Tx, v *Vault) error {
 		return nil
 	}
 	return v.append(tx, entries...)
+}
+
+// use has the next sync write when an access was used, and says whether there was room for it.
+func (j *journal) use(v *Vault, access string, at int64) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if _, noted := j.uses[access]; !noted && len(j.uses) >= usesMax {
+		return false
+	}
+	if j.uses == nil {
+		j.uses = map[string]int64{}
+	}
+	j.uses[access] = at
+	j.syncLater(v)
+	return true
+}
+
+// syncLater is for whoever holds mu.
+func (j *journal) syncLater(v *Vault) {
+	if !j.due {
+		j.due = true
+		time.AfterFunc(syncAfter, func() { _ = j.sync(v) })
+	}
+}
+
+// sync writes the number of the last entry in a synced transaction, which takes
+// all entries before it along to the disk, and then the last uses.
+func (j *journal) sync(v *Vault) error {
+	j.syncing.Lock()
+	defer j.syncing.Unlock()
+	j.mu.Lock()
+	due, uses := j.due, j.uses
+	j.due, j.uses = false, nil
+	j.mu.Unlock()
+	if !due {
+		return nil
+	}
+	err := v.store.Update(context.Background(), v.markSynced)
+	if err == nil {
+		err = v.writeUses(uses)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.strict = j.closed || err != nil; err == nil {
+		j.wait = 0
+		return nil
+	}
+	v.log.Warn("syncing the audit", "error", err)
+	if !j.closed {
+		j.due, j.wait = true, min(max(2*j.wait, syncAfter), keepPause)
+		time.AfterFunc(j.wait, func() { _ = j.sync(v) })
+	}
+	return err
+}
+
+// close syncs what is not synced yet.
+func (j *journal) close(v *Vault) error {
+	j.mu.Lock()
+	j.closed, j.strict = true, true
+	j.mu.Unlock()
+	return j.sync(v)
+}
+
+func (v *Vault) markSynced(tx Tx) error {
+	stream := v.chain.stream()
+	seq, _, err := tx.Audit().Head(stream)
+	if err != nil {
+		return err
+	}
+	return tx.Vault().SetSetting(settingSynced+stream, binary.BigEndian.AppendUint64(nil, uint64(seq)))
+}
+
+// writeUses takes several transactions for many, so that none keeps others waiting for long.
+func (v *Vault) writeUses(uses map[string]int64) error {
+	for len(uses) > 0 {
+		var some []string
+		for id := range uses {
+			if some = append(some, id); len(some) == usesAtOnce {
+				break
+			}
+		}
+		err := v.store.Update(context.Background(), func(tx Tx) error {
+			for _, id := range some {
+				if err := unless(ErrConflict, tx.Access().Touch(id, "", "", uses[id])); err != nil {
+					return err // an access that is gone is none
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, id := range some {
+			delete(uses, id)
+		}
+	}
+	return nil
 }

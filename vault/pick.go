@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/grantry/grantry/vault/provider"
 )
@@ -19,10 +20,17 @@ type picked struct {
 	conn   *provider.Connection
 	access AccessRow
 	tokens tokens
+	epoch  int64         // of the store when it was read
+	used   *atomic.Int64 // when the last use was noted, shared by all who have this pick
+	cached bool          // it is a remembered one: without need and tokens
+	asked  []string      // and with this instead
 }
 
 // ask is what serves the need: of each group the first scope that the grant has, else the first.
 func (p picked) ask() []string {
+	if p.cached {
+		return p.asked
+	}
 	granted, vendor := provider.ParseScopes(p.row.Scopes), p.conn.Provider()
 	out := p.need.Ask()
 	for i, group := range slices.DeleteFunc(slices.Clone(p.need.Groups), func(g []string) bool { return len(g) == 0 }) {
@@ -49,6 +57,10 @@ func (v *Vault) pick(ctx context.Context, r Request) (p picked, err error) {
 	}
 	var broken []string
 	err = v.store.View(ctx, func(tx Tx) error {
+		epoch, err := tx.Vault().Epoch()
+		if err != nil {
+			return err
+		}
 		all, err := v.accounts(tx, v.Pseudonym(r.Caller))
 		if err != nil {
 			return err
@@ -63,8 +75,9 @@ func (v *Vault) pick(ctx context.Context, r Request) (p picked, err error) {
 		if err != nil {
 			return err
 		}
-		p = picked{row: a.row, label: a.profile.label(), need: w.need, conn: w.conn}
+		p = picked{row: a.row, label: a.profile.label(), need: w.need, conn: w.conn, epoch: epoch, used: new(atomic.Int64)}
 		err = v.prove(tx, r, &p)
+		p.used.Store(p.access.Used)
 		if errors.Is(err, errBroken) {
 			broken = append(broken, a.row.ID)
 		}

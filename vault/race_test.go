@@ -11,48 +11,6 @@ import (
 	"github.com/grantry/grantry/vault"
 )
 
-// What is taken back between the look at the row and the entry of the release is not released.
-func TestNoTokenOvertakesARevocation(t *testing.T) {
-	t.Parallel()
-	for name, tc := range map[string]struct {
-		act  func(b *bench, v *vault.Vault, acc vault.Account)
-		want vault.Reason
-	}{
-		"the account": {func(b *bench, v *vault.Vault, acc vault.Account) {
-			if _, err := v.Revoke(b.t.Context(), alice.Caller, acc.ID); err != nil {
-				b.t.Error(err)
-			}
-		}, vault.Revoked},
-		"the agent's access": {func(b *bench, v *vault.Vault, _ vault.Account) {
-			list, err := v.AccessList(b.t.Context(), alice.Caller)
-			if err != nil || len(list) != 1 || list[0].Agent != agent {
-				b.t.Errorf("access = %+v, %v", list, err)
-				return
-			}
-			if err := v.RevokeAccess(b.t.Context(), alice.Caller, list[0].ID); err != nil {
-				b.t.Error(err)
-			}
-		}, vault.AgentNotAllowed},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			f, with := broken(t)
-			b := newBench(t, with)
-			acc := b.connect(alice, agent)
-			b.token(request(alice, agent)) // notes the use: the next release writes its entry only
-			other := b.open("p2")
-			f.once(func() { tc.act(b, other, acc) })
-			released := b.audited("token.released")
-			if e := b.lack(request(alice, agent)); e.Reason != tc.want {
-				t.Errorf("lack = %+v, want %s", e, tc.want)
-			}
-			if b.audited("token.released") != released {
-				t.Error("the audit says that a token was released")
-			}
-		})
-	}
-}
-
 // Of calls at the same time one has access that was given for one call; its own exchanges all go through.
 func TestOnceIsOneCall(t *testing.T) {
 	t.Parallel()

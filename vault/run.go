@@ -21,6 +21,7 @@ func (v *Vault) Run(ctx context.Context) error {
 		v.retryRevocations,
 		v.eraseAlternatesOften,
 		v.watchHome,
+		v.syncAtEnd,
 		v.watch,
 		v.refreshDue,
 		v.reapOften,
@@ -44,6 +45,12 @@ func every(ctx context.Context, interval time.Duration, do func(context.Context)
 		case <-tick.C:
 		}
 	}
+}
+
+// syncAtEnd syncs the audit when the process is about to stop.
+func (v *Vault) syncAtEnd(ctx context.Context) {
+	<-ctx.Done()
+	_ = v.journal.sync(v) // it logs what fails
 }
 
 func (v *Vault) sweepRecords(ctx context.Context) {

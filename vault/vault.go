@@ -62,6 +62,7 @@ type Vault struct {
 	root  *seal.DEK
 	keys  derivedKeys
 	deks  dekCache
+	picks pickCache
 
 	keyring *keyring
 	process process
@@ -99,7 +100,6 @@ func Open(ctx context.Context, cfg Config) (*Vault, error) {
 		v.conns[c.Name()] = c
 	}
 	v.names = slices.Sorted(maps.Keys(v.conns))
-	v.journal = newJournal()
 	v.bell = newBell()
 	if err := v.unlock(ctx); err != nil {
 		return nil, fmt.Errorf("opening vault: %w", err)
@@ -137,12 +137,12 @@ func withDefaults(cfg Config) Config {
 }
 
 // Close waits for refreshes and callbacks in flight to commit, and lets no more
-// begin; where Run has run, the audit says that this process stops. The store stays open: it belongs to who made it.
+// begin, and syncs the audit; where Run has run, it says that this process stops. The store stays open: it belongs to who made it.
 func (v *Vault) Close() error {
 	done := make(chan struct{})
 	go func() { defer close(done); v.work.close() }()
 	v.beatUntil(done)
-	return errors.Join(v.endChain(context.Background()), v.leave())
+	return errors.Join(v.journal.close(v), v.endChain(context.Background()), v.leave())
 }
 
 // ID is the vault's own id, drawn when it was made.

@@ -15,16 +15,26 @@ func OpenWith(ctx context.Context, cfg Config, migrations fs.FS) (*Store, error)
 	return openWith(ctx, cfg, migrations)
 }
 
-// DSN is the data source name of a store's writer or readers.
-func DSN(cfg Config, readOnly bool) string { return (&sqliteFile{cfg: cfg}).dsn(readOnly) }
+// Role is what a handle is for.
+type Role = role
+
+// The roles of a store's handles.
+const (
+	Writing   = writing
+	Appending = appending
+	Reading   = reading
+)
+
+// DSN is the data source name of a store's handle.
+func DSN(cfg Config, r Role) string { return (&sqliteFile{cfg: cfg}).dsn(r) }
 
 // ConnectDSN opens one connection by dsn and holds it to the settings of cfg.
-func ConnectDSN(ctx context.Context, cfg Config, dsn string, readOnly bool) error {
+func ConnectDSN(ctx context.Context, cfg Config, dsn string, r Role) error {
 	base, err := sqlite.NewConnector(dsn)
 	if err != nil {
 		return err
 	}
-	conn, err := checkedConnector{Connector: base, want: (&sqliteFile{cfg: cfg}).pragmas(readOnly)}.Connect(ctx)
+	conn, err := checkedConnector{Connector: base, want: (&sqliteFile{cfg: cfg}).pragmas(r)}.Connect(ctx)
 	if err != nil {
 		return err
 	}

@@ -110,14 +110,18 @@ func swapChild(ctx context.Context, path, arg string) error {
 }
 
 // foreverChild appends to the audit until it is killed, and prints each number once it is committed.
-func foreverChild(ctx context.Context, path, _ string) error {
+func foreverChild(ctx context.Context, path, arg string) error {
 	s, err := openDatabase(ctx, path, 0)
 	if err != nil {
 		return err
 	}
+	write := s.Update
+	if arg == "unsynced" {
+		write = s.Append
+	}
 	for seq := int64(1); ; seq++ {
 		row := vault.AuditRow{Stream: "main", Seq: seq, Kind: "k", Body: []byte(strings.Repeat("x", 500)), MAC: []byte("mac")}
-		if err := s.Update(ctx, func(tx vault.Tx) error { return tx.Audit().Append([]vault.AuditRow{row}) }); err != nil {
+		if err := write(ctx, func(tx vault.Tx) error { return tx.Audit().Append([]vault.AuditRow{row}) }); err != nil {
 			return err
 		}
 		fmt.Println(seq)

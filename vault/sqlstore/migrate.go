@@ -107,7 +107,7 @@ func inspectError(err error) error {
 // upgrade backs an existing database up and runs what is missing, each migration
 // in a transaction that also sets the version.
 func (f *sqliteFile) upgrade(ctx context.Context, from, to int64) error {
-	db, err := f.openDB(false, 1)
+	db, err := f.openDB(writing, 1)
 	if err != nil {
 		return err
 	}

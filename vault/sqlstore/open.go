@@ -50,7 +50,7 @@ func openWith(ctx context.Context, cfg Config, migrations fs.FS) (*Store, error)
 		cfg.Reserve = 4 << 20
 	}
 	f := &sqliteFile{cfg: cfg, migrations: migrations}
-	s := &Store{dialect: f}
+	s := &Store{dialect: f, turn: make(chan struct{}, 1)}
 	if err := f.open(ctx, s); err != nil {
 		return nil, fmt.Errorf("opening store: %w", errors.Join(err, s.closePools()))
 	}
@@ -64,10 +64,13 @@ func (f *sqliteFile) open(ctx context.Context, s *Store) (err error) {
 	if err := f.prepareFile(ctx); err != nil {
 		return err
 	}
-	if s.writer, err = f.openPool(ctx, false); err != nil {
+	if s.writer, err = f.openPool(ctx, writing); err != nil {
 		return err
 	}
-	if s.reader, err = f.openPool(ctx, true); err != nil {
+	if s.appender, err = f.openPool(ctx, appending); err != nil {
+		return err
+	}
+	if s.reader, err = f.openPool(ctx, reading); err != nil {
 		return err
 	}
 	f.warnAboutLocks()
@@ -99,13 +102,13 @@ func (f *sqliteFile) prepareFile(ctx context.Context) error {
 }
 
 // openPool opens a handle and prepares every query on it.
-func (f *sqliteFile) openPool(ctx context.Context, readOnly bool) (p pool, err error) {
-	p = pool{readOnly: readOnly, stmts: map[string]*sql.Stmt{}}
+func (f *sqliteFile) openPool(ctx context.Context, r role) (p pool, err error) {
+	p = pool{readOnly: r == reading, unsynced: r == appending, stmts: map[string]*sql.Stmt{}}
 	n := 1
-	if readOnly {
+	if r == reading {
 		n = readers
 	}
-	if p.db, err = f.openDB(readOnly, n); err != nil {
+	if p.db, err = f.openDB(r, n); err != nil {
 		return p, err
 	}
 	for _, q := range queries() {

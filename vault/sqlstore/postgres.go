@@ -25,6 +25,9 @@ const (
 	lockWriters = `SELECT pg_current_xact_id()::text, set_config('idle_in_transaction_session_timeout', $1, true)
 		FROM probe WHERE id = 1 FOR UPDATE`
 
+	// dropSync has this one transaction answered before it is on disk.
+	dropSync = `SET LOCAL synchronous_commit = off`
+
 	// askOutcome is NULL for a transaction so old that the server has forgotten it.
 	askOutcome = `SELECT coalesce(pg_xact_status($1::text::xid8), ''), ` + serverLife
 
@@ -73,7 +76,7 @@ func (d *postgres) begin(ctx context.Context, conn *sql.Conn, p pool) (*tx, erro
 	}
 	t := &tx{ctx: inside, sql: started, run: started, end: end, life: notedLife(conn), epoch: queryEpoch, now: serverClock}
 	if !p.readOnly {
-		if err := d.lock(ctx, t); err != nil {
+		if err := d.lock(ctx, t, p); err != nil {
 			t.rollback()
 			return nil, err
 		}
@@ -82,12 +85,17 @@ func (d *postgres) begin(ctx context.Context, conn *sql.Conn, p pool) (*tx, erro
 }
 
 // lock waits for other writers as long as ctx and the limit allow.
-func (d *postgres) lock(ctx context.Context, t *tx) error {
+func (d *postgres) lock(ctx context.Context, t *tx, p pool) error {
 	ctx, cancel := context.WithTimeout(ctx, transactionLimit)
 	defer cancel()
 	var limit string
 	if err := t.sql.QueryRowContext(ctx, lockWriters, d.idleLimit).Scan(&t.id, &limit); err != nil {
 		return fmt.Errorf("waiting for other writers: %w", err)
+	}
+	if p.unsynced {
+		if _, err := t.sql.ExecContext(ctx, dropSync); err != nil {
+			return fmt.Errorf("beginning to append: %w", err)
+		}
 	}
 	return nil
 }

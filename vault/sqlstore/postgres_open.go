@@ -70,7 +70,8 @@ func openPostgresWith(ctx context.Context, cfg PostgresConfig, migrations fs.FS)
 		return db
 	}
 	d := &postgres{ask: db(readers), idleLimit: defaultIdleLimit, server: server, teller: teller{id: rand.Text()}}
-	s := &Store{dialect: d, writer: pool{db: db(1)}, reader: pool{db: d.ask, readOnly: true}}
+	s := &Store{dialect: d, writer: pool{db: db(1)}, reader: pool{db: d.ask, readOnly: true}, turn: make(chan struct{}, 1)}
+	s.appender = pool{db: s.writer.db, unsynced: true}
 	if err := errors.Join(d.migrate(ctx, cfg.Logger, migrations), ctx.Err()); err != nil {
 		return nil, fmt.Errorf("opening store: %w", errors.Join(err, s.closePools()))
 	}

@@ -89,11 +89,16 @@ func swapAcrossProcesses(t *testing.T, path string) {
 // it had said was committed.
 func TestKilledProcessLosesNothing(t *testing.T) {
 	t.Parallel()
-	onBoth(t, killedProcess)
+	for _, how := range []string{"synced", "unsynced"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(t *testing.T, path string) { killedProcess(t, path, how) })
+		})
+	}
 }
 
-func killedProcess(t *testing.T, path string) {
-	cmd := childCommand(t, "forever", path, "")
+func killedProcess(t *testing.T, path, how string) {
+	cmd := childCommand(t, "forever", path, how)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -20,21 +20,23 @@ func TestSettingsAreReadBack(t *testing.T) {
 	t.Parallel()
 	cfg := sqlstore.Config{Path: newPath(t), BusyTimeout: time.Second}
 	openStore(t, cfg.Path)
-	for _, readOnly := range []bool{false, true} {
-		dsn := sqlstore.DSN(cfg, readOnly)
-		if err := sqlstore.ConnectDSN(t.Context(), cfg, dsn, readOnly); err != nil {
+	for _, role := range []sqlstore.Role{sqlstore.Writing, sqlstore.Appending, sqlstore.Reading} {
+		dsn := sqlstore.DSN(cfg, role)
+		if err := sqlstore.ConnectDSN(t.Context(), cfg, dsn, role); err != nil {
 			t.Fatalf("the name as it is: %v", err)
 		}
 		for name, weaker := range weakerNames(t, dsn) {
-			err := sqlstore.ConnectDSN(t.Context(), cfg, weaker, readOnly)
+			err := sqlstore.ConnectDSN(t.Context(), cfg, weaker, role)
 			var setting *sqlstore.SettingError
 			if !errors.As(err, &setting) {
 				t.Errorf("without %s: %v, want a SettingError", name, err)
 			}
 		}
 	}
-	if err := sqlstore.ConnectDSN(t.Context(), cfg, sqlstore.DSN(cfg, false), true); err == nil {
-		t.Error("a connection that can write passes for a reader's")
+	for _, other := range [][2]sqlstore.Role{{sqlstore.Writing, sqlstore.Reading}, {sqlstore.Appending, sqlstore.Writing}} {
+		if err := sqlstore.ConnectDSN(t.Context(), cfg, sqlstore.DSN(cfg, other[0]), other[1]); err == nil {
+			t.Errorf("a connection for role %d passes for one for role %d", other[0], other[1])
+		}
 	}
 }
 
@@ -57,7 +59,7 @@ func weakerNames(t *testing.T, dsn string) map[string]string {
 		case "mode", "_txlock", "_journal_mode", "_pragma":
 			continue
 		case "_synchronous":
-			weak.Set(key, "NORMAL")
+			weak.Set(key, map[string]string{"FULL": "NORMAL", "NORMAL": "OFF"}[q.Get(key)])
 		default:
 			weak.Del(key)
 		}

@@ -122,7 +122,7 @@ func remains(ctx context.Context, reader *sql.DB, values [][]byte) (bool, error)
 // rewrite has SQLite write every page anew. Writers wait meanwhile. The copy that
 // it needs for that goes to a temporary file and not into memory.
 func (f *sqliteFile) rewrite(ctx context.Context) error {
-	db, err := f.openDB(false, 1)
+	db, err := f.openDB(writing, 1)
 	if err != nil {
 		return err
 	}

@@ -24,17 +24,34 @@ type sqliteFile struct {
 	migrations fs.FS
 }
 
+// role is what a handle is for.
+type role int
+
+const (
+	writing   role = iota // every commit is synced
+	appending             // commits are synced by the next one of the writer
+	reading
+)
+
+// synchronous is the setting by its name in a data source name, and as SQLite reads it back.
+func (r role) synchronous() pragma {
+	if r == appending {
+		return pragma{"NORMAL", "1"}
+	}
+	return pragma{"FULL", "2"}
+}
+
 // pragma is a setting with the value that SQLite reads back.
 type pragma struct{ name, want string }
 
 // openDB opens a handle of n connections, each with settings that are read back.
-func (f *sqliteFile) openDB(readOnly bool, n int) (*sql.DB, error) {
+func (f *sqliteFile) openDB(r role, n int) (*sql.DB, error) {
 	sqlite.StrictPragmas(true)
-	base, err := sqlite.NewConnector(f.dsn(readOnly))
+	base, err := sqlite.NewConnector(f.dsn(r))
 	if err != nil {
 		return nil, fmt.Errorf("reading the data source name: %w", err)
 	}
-	db := sql.OpenDB(checkedConnector{Connector: base, want: f.pragmas(readOnly)})
+	db := sql.OpenDB(checkedConnector{Connector: base, want: f.pragmas(r)})
 	db.SetMaxOpenConns(n)
 	db.SetMaxIdleConns(n)
 	return db, nil
@@ -42,9 +59,9 @@ func (f *sqliteFile) openDB(readOnly bool, n int) (*sql.DB, error) {
 
 // dsn names the file and every setting. Transactions of the writer begin
 // immediately: one that has begun never fails because of another writer.
-func (f *sqliteFile) dsn(readOnly bool) string {
+func (f *sqliteFile) dsn(r role) string {
 	q := url.Values{
-		"mode": {"rw"}, "_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_synchronous": {"FULL"},
+		"mode": {"rw"}, "_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_synchronous": {r.synchronous().name},
 		"_busy_timeout": {strconv.FormatInt(f.cfg.BusyTimeout.Milliseconds(), 10)},
 		"_foreign_keys": {"on"}, "_defensive": {"1"}, "_dqs": {"0"},
 		"_pragma": {
@@ -52,7 +69,7 @@ func (f *sqliteFile) dsn(readOnly bool) string {
 			"temp_store(2)", "journal_size_limit(16777216)",
 		},
 	}
-	if readOnly {
+	if r == reading {
 		q.Set("_query_only", "1")
 		q.Set("_txlock", "deferred")
 	}
@@ -73,10 +90,10 @@ func fileURI(path string) string {
 
 // pragmas are the settings of dsn as SQLite must read them back. The last one
 // shows that defensive mode is on: then SQLite ignores the attempt to set it.
-func (f *sqliteFile) pragmas(readOnly bool) []pragma {
+func (f *sqliteFile) pragmas(r role) []pragma {
 	return append([]pragma{
 		{"journal_mode", "wal"},
-		{"synchronous", "2"},
+		{"synchronous", r.synchronous().want},
 		{"busy_timeout", strconv.FormatInt(f.cfg.BusyTimeout.Milliseconds(), 10)},
 		{"foreign_keys", "1"},
 		{"trusted_schema", "0"},
@@ -84,7 +101,7 @@ func (f *sqliteFile) pragmas(readOnly bool) []pragma {
 		{"cell_size_check", "1"},
 		{"temp_store", "2"},
 		{"journal_size_limit", "16777216"},
-		{"query_only", strconv.FormatInt(integer(readOnly), 10)},
+		{"query_only", strconv.FormatInt(integer(r == reading), 10)},
 		{"writable_schema", "0"},
 	}, systemPragmas()...)
 }

@@ -22,9 +22,11 @@ const (
 // Store is a vault.Store on SQLite or PostgreSQL. It is safe for concurrent use,
 // also by several processes on one database.
 type Store struct {
-	dialect dialect
-	writer  pool
-	reader  pool
+	dialect  dialect
+	writer   pool
+	appender pool
+	reader   pool
+	turn     chan struct{} // the right to write: writer and appender would only wait for each other inside the database
 
 	mu     sync.Mutex
 	closed bool
@@ -54,6 +56,7 @@ type pool struct {
 	db       *sql.DB
 	stmts    map[string]*sql.Stmt
 	readOnly bool
+	unsynced bool // a commit outlives the process, and the machine once a later one on another pool is synced
 }
 
 // View runs fn on a snapshot; it cannot write.
@@ -66,9 +69,10 @@ func (s *Store) Update(ctx context.Context, fn func(tx vault.Tx) error) error {
 	return s.run(ctx, s.writer, fn)
 }
 
-// Append runs fn in a write transaction.
+// Append runs fn in a write transaction that answers before it is synced: the
+// next Update takes it along to the disk.
 func (s *Store) Append(ctx context.Context, fn func(tx vault.Tx) error) error {
-	return s.run(ctx, s.writer, fn)
+	return s.run(ctx, s.appender, fn)
 }
 
 func (s *Store) run(ctx context.Context, p pool, fn func(tx vault.Tx) error) error {
@@ -108,6 +112,10 @@ func (s *Store) Checkpoint(ctx context.Context) error {
 		return err
 	}
 	defer s.busy.Done()
+	if err := s.take(ctx); err != nil {
+		return err
+	}
+	defer s.give()
 	return s.dialect.checkpoint(ctx, s.writer.db)
 }
 
@@ -130,7 +138,7 @@ func (s *Store) Close() error {
 
 func (s *Store) closePools() error {
 	var errs []error
-	for _, p := range []pool{s.reader, s.writer} {
+	for _, p := range []pool{s.reader, s.appender, s.writer} {
 		if p.db != nil {
 			errs = append(errs, p.db.Close())
 		}
@@ -149,9 +157,30 @@ func (s *Store) enter() error {
 	return nil
 }
 
+// take waits for the right to write as long as ctx allows.
+func (s *Store) take(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case s.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for another write: %w", ctx.Err())
+	}
+}
+
+func (s *Store) give() { <-s.turn }
+
 // transact waits for a connection and its turn as long as ctx allows. From then
 // on it does not heed ctx: a commit that is under way is finished.
 func (s *Store) transact(ctx context.Context, p pool, fn func(tx vault.Tx) error) (again bool, err error) {
+	if !p.readOnly {
+		if err := s.take(ctx); err != nil {
+			return false, err
+		}
+		defer s.give()
+	}
 	conn, err := p.db.Conn(ctx)
 	if err != nil {
 		return false, fmt.Errorf("waiting for a connection: %w", err)

@@ -32,7 +32,12 @@ func (s *Store) Tend(ctx context.Context) error {
 	if err != nil || size == 0 {
 		return err
 	}
-	if err := f.emptyLog(ctx, s.writer.db); err != nil {
+	if err := s.take(ctx); err != nil {
+		return err
+	}
+	err = f.emptyLog(ctx, s.writer.db)
+	s.give()
+	if err != nil {
 		return err
 	}
 	if size, err = f.logSize(); err == nil && size > largeLog {
@@ -89,7 +94,7 @@ func (s *Store) Inspect(ctx context.Context) error {
 
 // readAll takes a connection of its own: the others have pages in memory, which say nothing of the disk.
 func (f *sqliteFile) readAll(ctx context.Context) (err error) {
-	db, err := f.openDB(true, 1)
+	db, err := f.openDB(reading, 1)
 	if err != nil {
 		return err
 	}

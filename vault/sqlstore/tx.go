@@ -25,6 +25,7 @@ type tx struct {
 	news  bool                     // something changed that another process may wait for
 	epoch string                   // the query that reads the epoch
 	now   func(*tx) (int64, error) // the clock that all machines share
+	heads map[string]int64         // of the audit, as this transaction knows them
 }
 
 // changed counts the epoch on with the commit, and tells other processes.

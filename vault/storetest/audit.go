@@ -111,15 +111,19 @@ func auditWithChange(t *testing.T, s vault.Store) {
 	same(t, "head", 0, seq)
 }
 
-// parallelAppends has all handles append to one stream, each after the head that
-// it reads in its transaction. The stream has no gap and nothing is lost.
+// parallelAppends has all handles append to one stream, synced or not, each after the
+// head that it reads in its transaction. The stream has no gap and nothing is lost.
 func parallelAppends(t *testing.T, handles ...vault.Store) {
 	const each = 15
 	var wg sync.WaitGroup
 	for _, s := range handles {
 		wg.Go(func() {
-			for range each {
-				err := s.Update(t.Context(), func(tx vault.Tx) error {
+			for i := range each {
+				write := s.Update
+				if i%3 > 0 {
+					write = s.Append
+				}
+				err := write(t.Context(), func(tx vault.Tx) error {
 					head, _, err := tx.Audit().Head("main")
 					if err != nil {
 						return err

@@ -21,6 +21,7 @@ func RunTransactions(t *testing.T, open func(t *testing.T) vault.Store) {
 		"cancelled before":                 cancelledBefore,
 		"cancelled during":                 cancelledDuring,
 		"cancelled while waiting":          cancelledWaiting,
+		"append":                           appends,
 		"no writing after the transaction": endsWithItsFunction,
 		"check":                            checkWrites,
 		"close waits for an update":        closeWaitsForUpdate,
@@ -100,7 +101,7 @@ func updateSeesItself(t *testing.T, s vault.Store) {
 func cancelledBefore(t *testing.T, s vault.Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for name, do := range map[string]func(context.Context, func(vault.Tx) error) error{"Update": s.Update, "View": s.View} {
+	for name, do := range map[string]func(context.Context, func(vault.Tx) error) error{"Update": s.Update, "Append": s.Append, "View": s.View} {
 		err := do(ctx, func(vault.Tx) error { t.Errorf("%s began", name); return nil })
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v, want context.Canceled", name, err)
@@ -139,12 +140,36 @@ func cancelledWaiting(t *testing.T, s vault.Store) {
 	<-began
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
-	if err := s.Update(ctx, set("a")); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("the second: %v, want context.DeadlineExceeded", err)
+	for name, do := range map[string]func(context.Context, func(vault.Tx) error) error{"Update": s.Update, "Append": s.Append} {
+		if err := do(ctx, set("a")); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v, want context.DeadlineExceeded", name, err)
+		}
 	}
 	close(finish)
 	wg.Wait()
 	readErr(t, s, vault.ErrNotFound, setting("a"))
+}
+
+// appends wants an Append to be a transaction like any other, between Updates: what
+// went before is in it, what it wrote is in what comes after, an error leaves nothing.
+func appends(t *testing.T, s vault.Store) {
+	for n := int64(1); n <= 6; n += 2 {
+		update(t, s, appendRows(auditRow("main", n)))
+		fail := func(tx vault.Tx) error { return errors.Join(appendRows(auditRow("main", n+1))(tx), errTest) }
+		if err := s.Append(t.Context(), fail); !errors.Is(err, errTest) {
+			t.Errorf("Append: %v, want the test's own error", err)
+		}
+		if err := s.Append(t.Context(), appendRows(auditRow("main", n+1))); err != nil {
+			t.Fatalf("Append: %v", err)
+		}
+		same(t, "entries", int(n+1), len(auditRead(t, s, "main", 1, 100)))
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s.Append(t.Context(), func(vault.Tx) error { return nil }) == nil {
+		t.Error("a closed store appends")
+	}
 }
 
 func endsWithItsFunction(t *testing.T, s vault.Store) {
