@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"errors"
 	"sync"
 	"time"
@@ -95,6 +96,20 @@ func (b *breaker) leave(now time.Time, failed bool) {
 		b.until = now.Add(min(breakFor<<min(b.opened, 5), breakForMost))
 		b.opened++
 	}
+}
+
+// nextTry is what people see of when a grant is tried again, and why not now.
+func (v *Vault) nextTry(g GrantRow) (next time.Time, code string) {
+	next, code = FromMillis(g.NextTry), g.LastError
+	now := v.cfg.Now()
+	wait := v.breakers.of(g.Connection).wait(now)
+	if wait == 0 || g.State != string(GrantActive) {
+		return next, code
+	}
+	if until := now.Add(wait).UTC(); until.After(next) {
+		next = until
+	}
+	return next, cmp.Or(code, "connection_down")
 }
 
 // complain says whether the operator should hear of a connection again.
