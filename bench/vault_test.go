@@ -62,6 +62,15 @@ func request(i int) vault.Request {
 
 func newWorld(b *testing.B) *world {
 	b.Helper()
+	key, err := seal.GenerateKey(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return newWorldAt(b, filepath.Join(b.TempDir(), "vault.db"), []seal.Key{key})
+}
+
+func newWorldAt(b *testing.B, path string, keys []seal.Key) *world {
+	b.Helper()
 	w := new(world)
 	now := func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }
 	srv := newVendor(b)
@@ -74,17 +83,13 @@ func newWorld(b *testing.B) *world {
 	if err != nil {
 		b.Fatal(err)
 	}
-	key, err := seal.GenerateKey(nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	store, err := sqlstore.Open(b.Context(), sqlstore.Config{Path: filepath.Join(b.TempDir(), "vault.db")})
+	store, err := sqlstore.Open(b.Context(), sqlstore.Config{Path: path})
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = store.Close() })
 	w.Vault, err = vault.Open(b.Context(), vault.Config{
-		Store: store, Keys: []seal.Key{key}, Connections: []*provider.Connection{conn}, Instance: "bench", Now: now, AccessTTL: 1e6 * time.Hour,
+		Store: store, Keys: keys, Connections: []*provider.Connection{conn}, Instance: "bench", Now: now, AccessTTL: 1e6 * time.Hour,
 	})
 	if err != nil {
 		b.Fatal(err)

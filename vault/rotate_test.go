@@ -270,7 +270,7 @@ func TestKilledRewrap(t *testing.T) {
 			}
 		}
 		cmd, _ := b.startChild("rewrap", path)
-		time.Sleep(rand.N(60 * time.Millisecond))
+		time.Sleep(rand.N(250 * time.Millisecond))
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		v = b.open(fmt.Sprint("q", round))
