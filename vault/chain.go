@@ -155,7 +155,7 @@ func (v *Vault) begin(ctx context.Context) error {
 			e.Reason = "unclean_stop"
 		}
 		open = append(open, openProcess{Instance: v.cfg.Instance, Stream: c.stream(), Started: now})
-		return errors.Join(v.setOpen(tx, open), v.append(tx, e))
+		return errors.Join(v.setOpen(tx, open), v.append(tx, e), v.setSynced(tx, c.stream()))
 	})
 	c.begun, c.noted = err == nil, v.cfg.Now()
 	return err
@@ -298,6 +298,15 @@ func (v *Vault) noteHeads(ctx context.Context) error {
 	return err
 }
 
+// setSynced is for a synced transaction: what it sees of a stream is on the disk when it is.
+func (v *Vault) setSynced(tx Tx, stream string) error {
+	seq, _, err := tx.Audit().Head(stream)
+	if err != nil {
+		return err
+	}
+	return tx.Vault().SetSetting(settingSynced+stream, binary.BigEndian.AppendUint64(nil, uint64(seq)))
+}
+
 // syncedHeads are the heads of all streams once they are on the disk: a synced transaction holds all that came before it.
 func (v *Vault) syncedHeads(ctx context.Context) (heads []AuditHead, err error) {
 	err = v.store.Update(ctx, func(tx Tx) error {
@@ -306,7 +315,7 @@ func (v *Vault) syncedHeads(ctx context.Context) (heads []AuditHead, err error) 
 		}
 		var errs []error
 		for _, h := range heads {
-			errs = append(errs, tx.Vault().SetSetting(settingSynced+h.Stream, binary.BigEndian.AppendUint64(nil, uint64(h.Seq))))
+			errs = append(errs, v.setSynced(tx, h.Stream))
 		}
 		return errors.Join(errs...)
 	})

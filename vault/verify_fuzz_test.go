@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/grantry/grantry/vault"
 	"github.com/grantry/grantry/vault/seal"
 	"github.com/grantry/grantry/vault/sqlstore"
@@ -36,7 +38,7 @@ func FuzzVerifyAudit(f *testing.F) {
 	} {
 		f.Add(edits)
 	}
-	v, store, whole := tenEntries(f)
+	v, store, whole := withEntries(f, 10)
 	f.Fuzz(func(t *testing.T, edits []byte) {
 		rows := slices.Clone(whole)
 		for ; len(edits) >= 3 && len(rows) > 0; edits = edits[3:] {
@@ -51,32 +53,51 @@ func FuzzVerifyAudit(f *testing.F) {
 	})
 }
 
-// tenEntries is a vault with ten entries, over a store whose audit can be edited.
-func tenEntries(f *testing.F) (*vault.Vault, *edited, []vault.AuditRow) {
-	f.Helper()
-	file, err := sqlstore.Open(f.Context(), sqlstore.Config{Path: filepath.Join(f.TempDir(), "vault.db")})
+// withEntries is a vault with n entries, over a store whose audit can be edited.
+func withEntries(tb testing.TB, n int) (*vault.Vault, *edited, []vault.AuditRow) {
+	tb.Helper()
+	file, err := sqlstore.Open(tb.Context(), sqlstore.Config{Path: filepath.Join(tb.TempDir(), "vault.db")})
 	if err != nil {
-		f.Fatal(err)
+		tb.Fatal(err)
 	}
-	f.Cleanup(func() { _ = file.Close() })
+	tb.Cleanup(func() { _ = file.Close() })
 	key, err := seal.GenerateKey(rand.Reader)
 	if err != nil {
-		f.Fatal(err)
+		tb.Fatal(err)
 	}
 	store := &edited{Store: file}
-	v, err := vault.Open(f.Context(), vault.Config{Store: store, Keys: []seal.Key{key}, Instance: "p1"})
-	for range 10 {
-		err = errors.Join(err, v.Audit(f.Context(), vault.Entry{Kind: "request_state.refused", Caller: alice.Caller, Agent: agent}))
+	v, err := vault.Open(tb.Context(), vault.Config{Store: store, Keys: []seal.Key{key}, Instance: "p1"})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var writers errgroup.Group
+	writers.SetLimit(200) // they share their commits
+	entry := vault.Entry{Kind: "token.released", Caller: alice.Caller, Agent: agent, Connection: "files", Account: "a_0123456789abcdef0123", Scopes: []string{"files.read"}, Tool: "files_list"}
+	for range n {
+		writers.Go(func() error { return v.Audit(tb.Context(), entry) })
 	}
 	var rows []vault.AuditRow
-	err = errors.Join(err, file.View(f.Context(), func(tx vault.Tx) (err error) {
-		rows, err = tx.Audit().Read(vault.Stream, 1, 100)
+	err = errors.Join(writers.Wait(), file.View(tb.Context(), func(tx vault.Tx) (err error) {
+		rows, err = tx.Audit().Read(vault.Stream, 1, n+1)
 		return err
 	}))
-	if err != nil || len(rows) != 10 {
-		f.Fatal(len(rows), err)
+	if err != nil || len(rows) != n {
+		tb.Fatal(len(rows), err)
 	}
 	return v, store, rows
+}
+
+// BenchmarkVerifyAudit verifies 50,000 entries in a SQLite file.
+func BenchmarkVerifyAudit(b *testing.B) {
+	const n = 50_000
+	v, store, _ := withEntries(b, n)
+	store.rows = nil
+	for b.Loop() {
+		if got, err := v.VerifyAudit(b.Context()); got != n || err != nil {
+			b.Fatal(got, err)
+		}
+	}
+	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "entries/s")
 }
 
 // stored is rows as a table has them: by number, each number once.
