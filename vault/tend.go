@@ -24,7 +24,7 @@ type Tended interface {
 
 // tend cares for the store. Each week one process inspects it for all.
 func (v *Vault) tend(ctx context.Context) {
-	s, ok := v.store.(Tended)
+	s, ok := v.cfg.Store.(Tended)
 	if !ok {
 		return
 	}

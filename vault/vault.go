@@ -54,7 +54,7 @@ type Limits struct {
 // Vault holds the grants of all users. It is safe for concurrent use.
 type Vault struct {
 	cfg   Config
-	store Store
+	store Store // learns keys; what else a store can do is asked of cfg.Store
 	conns map[string]*provider.Connection
 	names []string // of conns, sorted
 	log   *slog.Logger
