@@ -87,13 +87,13 @@ func (s *secretService) serve(c net.Conn) error {
 	if err != nil {
 		return err
 	}
-	if err := conn.Auth([]dbus.Auth{dbus.AuthExternal("0")}); err != nil {
-		return err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.conns = append(s.conns, conn)
-	return s.export(conn)
+	if err := s.export(conn); err != nil {
+		return err
+	}
+	return conn.Auth([]dbus.Auth{dbus.AuthExternal("0")}) // calls are answered from here on
 }
 
 // readLine reads no byte more than the line.

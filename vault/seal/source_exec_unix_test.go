@@ -5,7 +5,9 @@ package seal_test
 import (
 	"context"
 	"errors"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -67,16 +69,34 @@ func TestExecSourceRefuses(t *testing.T) {
 // TestExecSourceEnds ends a command and what it started with the context.
 func TestExecSourceEnds(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	dir := t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	start := time.Now()
-	_, err := openCommand(t, "sleep 60 | cat", seal.SourceOptions{}).Keys(ctx)
+	_, err := openCommand(t, "sleep 60 & echo $! >child; wait", seal.SourceOptions{CommandDir: dir}).Keys(ctx)
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("err = %v, want context.DeadlineExceeded", err)
 	}
 	if took := time.Since(start); took > 20*time.Second {
 		t.Errorf("it took %s", took)
 	}
+	child, err := strconv.Atoi(strings.TrimSpace(readFile(t, filepath.Join(dir, "child"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for alive(t, child) {
+		if time.Since(start) > 20*time.Second {
+			t.Fatal("what the command started goes on")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// alive says whether a process runs still; a dead one that nobody has waited for is not.
+func alive(t *testing.T, pid int) bool {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
+	return err == nil && !strings.HasPrefix(strings.TrimSpace(string(out)), "Z")
 }
 
 // TestExecSourceEnvironment looks at what a command is given: the ways to its
