@@ -94,11 +94,12 @@ func TestStreamsOfAServer(t *testing.T) {
 	b.living("p1", vault.Stream)
 	p1, p2 := b.open("p1", server), b.open("p2", server)
 	running(t, p1)
-	running(t, p2)
+	kill := running(t, p2)
 	until(t, "both have begun", func() bool { return len(b.allRows()) == 2 })
 	noted := func() int { return len(kinds(t, b.Vault, "chain.heads")) }
 	b.clock.add(time.Hour)
 	until(t, "both have noted", func() bool { return noted() >= 2 })
+	kill()
 	b.clock.add(24 * time.Hour)
 	b.living("p1", vault.Stream)
 	p3 := b.open("p3", server)
