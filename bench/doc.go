@@ -4,6 +4,6 @@
 //	go test -run '^$' -bench . ./bench
 //
 // Each benchmark reports operations per second and the 50th and 99th percentile
-// of one operation. The vault is a real one on a real SQLite file with
-// synchronous=FULL, the vendor a small server on loopback.
+// of one operation. The vault is a real one on a real SQLite file, with the
+// settings of every vault; the vendor is a small server on loopback.
 package bench

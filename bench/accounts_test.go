@@ -1,0 +1,94 @@
+package bench_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/grantry/grantry/vault"
+)
+
+// BenchmarkExchangeAccounts is BenchmarkExchange on a vault of 10,000 accounts and
+// on one of GRANTRY_BENCH_ACCOUNTS (100,000 unless set), where any of them may be
+// next, and where the same 1,000 are in use.
+func BenchmarkExchangeAccounts(b *testing.B) {
+	large, err := strconv.Atoi(os.Getenv("GRANTRY_BENCH_ACCOUNTS"))
+	if err != nil {
+		large = 100_000
+	}
+	for _, n := range []int{10_000, large} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			w := newWorld(b)
+			newSeeder(b, w).seed(b, callers, n)
+			for name, used := range map[string]int{"any": n, "1000-in-use": 1000} {
+				b.Run(name, func(b *testing.B) {
+					run(b, func(int) error { _, err := w.Exchange(b.Context(), request(rand.IntN(used))); return err })
+				})
+			}
+		})
+	}
+}
+
+// BenchmarkExchangeUnremembered is BenchmarkExchange where something changes in the store
+// between any two looks at it: every exchange reads its rows, and reads them again for the release.
+func BenchmarkExchangeUnremembered(b *testing.B) {
+	w := newWorld(b, func(c *vault.Config) { c.Store = &restless{Store: c.Store} })
+	run(b, func(i int) error { _, err := w.Exchange(b.Context(), request(i)); return err })
+}
+
+// restless is a store of another epoch at every look.
+type restless struct {
+	vault.Store
+	n atomic.Int64
+}
+
+func (s *restless) View(ctx context.Context, fn func(vault.Tx) error) error {
+	return s.Store.View(ctx, func(tx vault.Tx) error { return fn(restlessTx{tx, s}) })
+}
+
+func (s *restless) Append(ctx context.Context, fn func(vault.Tx) error) error {
+	return s.Store.Append(ctx, func(tx vault.Tx) error { return fn(restlessTx{tx, s}) })
+}
+
+type restlessTx struct {
+	vault.Tx
+	s *restless
+}
+
+func (t restlessTx) Vault() vault.VaultRows { return restlessRows{t.Tx.Vault(), t.s} }
+
+type restlessRows struct {
+	vault.VaultRows
+	s *restless
+}
+
+func (r restlessRows) Epoch() (int64, error) { return r.s.n.Add(1), nil }
+
+// BenchmarkFlight has 1,000 callers want the one token that has just run out: one
+// operation is all of them served, by one spend.
+func BenchmarkFlight(b *testing.B) {
+	w := newWorld(b)
+	start, asked := time.Duration(0), w.spent.Load()
+	b.ResetTimer()
+	for range b.N {
+		w.ahead.Add(int64(2 * time.Hour))
+		began := time.Now()
+		var all sync.WaitGroup
+		for range 1000 {
+			all.Go(func() {
+				if _, err := w.Exchange(b.Context(), request(0)); err != nil {
+					b.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		start += time.Since(began)
+	}
+	b.ReportMetric(float64(start.Microseconds())/float64(b.N)/1000, "ms/flight")
+	b.ReportMetric(float64(w.spent.Load()-asked)/float64(b.N), "spends/flight")
+}
