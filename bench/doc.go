@@ -4,14 +4,9 @@
 //	go test -run '^$' -bench . ./bench
 //
 // Each benchmark reports operations per second and the 50th and 99th percentile
-<<<<<<< /tmp/speed/m/mine
-// of one operation. The vault is a real one on a real SQLite file with
-// synchronous=FULL, the vendor a small server on loopback.
+// of one operation. The vault is a real one on a real SQLite file, with the
+// settings of every vault; the vendor is a small server on loopback.
 //
 // Beside it: soak (load, kills and freezes for minutes), crash (the same as tests,
 // at every step of a refresh), and fleet, which both are made of.
-=======
-// of one operation. The vault is a real one on a real SQLite file, with the
-// settings of every vault; the vendor is a small server on loopback.
->>>>>>> /tmp/speed/m/new
 package bench
