@@ -123,6 +123,8 @@ func (h *Handler) disconnect(v *visit) {
 	text := shown(a.Label, 80) + " is disconnected. No agent can use it any more"
 	if atVendor {
 		text += ", and " + vendor + " has ended the access."
+	} else if errors.Is(err, vault.ErrRevocationPending) {
+		text += ". " + vendor + " has not confirmed yet that it has ended the access there; this vault asks again for 7 days, or you can remove it in your " + vendor + " account's settings."
 	} else {
 		text += ". " + vendor + " did not confirm that it has ended the access there; you can remove it in your " + vendor + " account's settings."
 	}

@@ -1,6 +1,7 @@
 package consent
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/grantry/grantry/vault"
@@ -57,6 +58,11 @@ func (h *Handler) vendorFailure(m *message, fe *vault.FlowError, vendor string) 
 		m.Title = vendor + " did not answer"
 		m.Text = []string{"Your yes arrived, but " + vendor + " could not be reached to finish. Nothing was stored. Wait a moment and try again."}
 	case vault.FlowVault:
+		if errors.Is(fe, vault.ErrCopied) {
+			m.Status, m.Title = http.StatusServiceUnavailable, "This vault is a copy"
+			m.Text = []string{"It was copied or restored from a backup, and nobody has said yet that it is the one that lives, so nothing was sent to " + vendor + ". The person who runs it confirms that by: grantry restore --confirm. Then try again."}
+			return
+		}
 		m.Status, m.Title = http.StatusInternalServerError, "The vault could not store it"
 		m.Text = []string{"Your yes arrived, but this vault cannot be written at the moment, so nothing was kept. Its operator finds the reason in the log. Try again when it is mended."}
 	case vault.FlowRejected:

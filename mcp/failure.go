@@ -75,6 +75,9 @@ func (s *Server) wordsConsent(ctx context.Context, e *vault.ConsentError, ref st
 	case vault.ProviderUnreachable:
 		return fmt.Sprintf("%s does not answer at the moment. Nothing is lost and nobody has to do anything: %s.", name, tryAgain(e.RetryAfter))
 	case vault.VaultDegraded:
+		if errors.Is(e, vault.ErrCopied) {
+			return "This vault is a copy, or was restored from a backup, and nobody has said yet that it is the one that lives; until then it gives out nothing. Its operator runs `grantry restore --confirm` on the one that is to live, and never starts the other again; then call again."
+		}
 		return "Grantry's vault cannot write at the moment (a full or read-only disk?), so it gives out nothing. Its operator finds the cause in the log under reference " + ref + "; then call again."
 	}
 	return wordsInternal(ref)

@@ -24,6 +24,9 @@ type cli struct {
 	Serve       serveCmd       `cmd:"" help:"MCP at /mcp and the pages, for remote agents."`
 	Connect     connectCmd     `cmd:"" help:"Connect an account at a vendor."`
 	Connections connectionsCmd `cmd:"" help:"Connected accounts: list, show, revoke; confirm a connection's new addresses."`
+	Users       usersCmd       `cmd:"" help:"The people of this vault: list, show, delete."`
+	Backup      backupCmd      `cmd:"" help:"Write a copy of the vault to a file, without its key."`
+	Restore     restoreCmd     `cmd:"" help:"Make a backup the vault; confirm that a copy is the one that lives."`
 	Audit       auditCmd       `cmd:"" help:"Who did what with which account: look, export, prove that nothing is missing."`
 	Keys        keysCmd        `cmd:"" help:"The keys that seal the vault: status, add, activate, rotate, retire."`
 	Providers   providersCmd   `cmd:"" help:"The vendors that this build knows."`

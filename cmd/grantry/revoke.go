@@ -55,7 +55,7 @@ func revoke(e *env, v *vault.Vault, a vault.Account) error {
 	}
 	switch {
 	case err != nil:
-		fmt.Fprintf(e.out, "revoked %s here; the vendor did not confirm: remove it in your account settings there\n", a.Label)
+		fmt.Fprintf(e.out, "revoked %s here; the vendor did not confirm yet: a running `grantry serve` or `stdio` asks again for 7 days; or remove it in your account settings there\n", a.Label)
 	case atVendor:
 		fmt.Fprintf(e.out, "revoked %s here and at %s\n", a.Label, a.Connection)
 	default:

@@ -81,3 +81,15 @@ func (f Folder) sweep(self string) {
 		}
 	}
 }
+
+// Others counts the processes beside self that hold a lock file here.
+func (f Folder) Others(self string) (n int) {
+	names, _ := filepath.Glob(filepath.Join(string(f), "*.lock"))
+	for _, name := range names {
+		id := filepath.Base(name[:len(name)-len(".lock")])
+		if _, err := os.Stat(name); err == nil && id != self && !f.Dead(id) {
+			n++
+		}
+	}
+	return n
+}

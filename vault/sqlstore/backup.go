@@ -152,6 +152,9 @@ func markCopy(ctx context.Context, path string) (err error) {
 
 // openPlain opens a file that is no store's.
 func openPlain(path string) (*sql.DB, error) {
+	if err := useSafeLocks(); err != nil {
+		return nil, err
+	}
 	base, err := sqlite.NewConnector(fileURI(path) + "?mode=rw&_defensive=1&_pragma=trusted_schema(0)&_pragma=secure_delete(1)")
 	if err != nil {
 		return nil, fmt.Errorf("reading the data source name: %w", err)

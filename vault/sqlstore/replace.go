@@ -15,6 +15,9 @@ import (
 // that it is a Grantry vault of a schema that this program knows, and whole
 // (integrity_check and foreign keys). The errors are ErrNotVault, ErrCorrupt and *SchemaError.
 func CheckFile(ctx context.Context, path string) error {
+	if err := useSafeLocks(); err != nil {
+		return err
+	}
 	dir, err := fs.Sub(migrations, "migrations/sqlite")
 	if err != nil {
 		return fmt.Errorf("reading migrations: %w", err)

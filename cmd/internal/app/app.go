@@ -15,6 +15,7 @@ import (
 	"github.com/grantry/grantry/tools"
 	"github.com/grantry/grantry/vault"
 	"github.com/grantry/grantry/vault/provider"
+	"github.com/grantry/grantry/vault/sqlstore"
 )
 
 // Options are what a command starts the program with.
@@ -48,6 +49,7 @@ type App struct {
 // opened is a vault with what must end after it.
 type opened struct {
 	vault *vault.Vault
+	store *sqlstore.Store
 	close []func() error
 }
 

@@ -45,6 +45,7 @@ func (a *App) open(ctx context.Context) (_ *opened, err error) {
 	if err != nil {
 		return nil, err
 	}
+	o.store = store
 	o.close = append(o.close, store.Close)
 	conns, err := a.connections(ctx)
 	if err != nil {
