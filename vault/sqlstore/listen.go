@@ -18,8 +18,8 @@ const (
 	// askChannel names the channel of this schema; channels belong to a database.
 	askChannel = `SELECT 'grantry_' || current_schema()::regnamespace::oid::text`
 
-	// queryTell goes out with the commit, and is in no transaction that fails.
-	queryTell = `SELECT pg_notify('grantry_' || current_schema()::regnamespace::oid::text, $1)`
+	// notifyAll goes out with the commit, so never for a transaction that failed.
+	notifyAll = `SELECT pg_notify('grantry_' || current_schema()::regnamespace::oid::text, $1)`
 
 	echoLimit   = 2 * time.Second       // for a notification of our own to come back
 	echoEvery   = 30 * time.Second      // how often one is sent: the line may be dead, or a pooler have come between
@@ -132,7 +132,7 @@ func (l *listener) hear(ctx context.Context) {
 func (l *listener) prove(ctx context.Context, d *postgres) error {
 	ctx, cancel := context.WithTimeout(ctx, echoLimit)
 	defer cancel()
-	if _, err := d.ask.ExecContext(ctx, queryTell, l.own+echoSuffix); err != nil {
+	if _, err := d.ask.ExecContext(ctx, notifyAll, l.own+echoSuffix); err != nil {
 		return fmt.Errorf("sending a notification: %w", err)
 	}
 	select {
@@ -177,7 +177,7 @@ func (d *teller) tell(t *tx) error {
 		t.news = false
 		return nil
 	}
-	_, err := t.exec(queryTell, d.id)
+	_, err := t.exec(notifyAll, d.id)
 	return d.untold(t, err)
 }
 

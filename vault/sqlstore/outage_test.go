@@ -55,7 +55,14 @@ func newWire(t *testing.T, place string) (*wire, string) {
 	return w, u.String()
 }
 
+// wait is over when nothing happens behind a cut any more.
+func (w *wire) wait() {
+	w.hold.RLock()
+	defer w.hold.RUnlock()
+}
+
 func (w *wire) forward(ctx context.Context, client net.Conn) {
+	w.wait() // no way round by another connection either
 	server, err := new(net.Dialer).DialContext(ctx, "tcp", w.to)
 	if err != nil {
 		_ = client.Close()
@@ -63,11 +70,7 @@ func (w *wire) forward(ctx context.Context, client net.Conn) {
 	}
 	var mute atomic.Bool
 	go func() {
-		defer func() {
-			w.hold.RLock()
-			defer w.hold.RUnlock()
-			_, _ = client.Close(), server.Close()
-		}()
+		defer func() { w.wait(); _, _ = client.Close(), server.Close() }()
 		for buf := make([]byte, 1<<16); ; {
 			n, err := server.Read(buf)
 			if err != nil || mute.Load() {
