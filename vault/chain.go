@@ -21,9 +21,9 @@ const (
 	settingSynced = "audit_synced/" // + stream: the last number known to be on the disk, 8 bytes
 
 	chainTick  = time.Second
-	noteEvery  = time.Hour        // the heads of the other streams
-	lostAfter  = 5 * time.Minute  // a process that has begun and says nothing for so long is gone
-	stopWithin = 10 * time.Second // to anchor the last head
+	noteEvery  = time.Hour       // the heads of the other streams
+	lostAfter  = 5 * time.Minute // a process that has begun and says nothing for so long is gone
+	stopWithin = 3 * time.Second // to anchor the last head: who stops does not wait for long
 )
 
 // chain is the audit stream that this process writes, and what it has said in it.
