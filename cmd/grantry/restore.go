@@ -146,6 +146,11 @@ func confirmHome(e *env) error {
 		_, err = fmt.Fprintln(e.out, "Nothing to confirm: this vault lives here already.")
 		return err
 	}
+	if e.cfg.Audit.Anchor != "" && !e.cfg.Sandbox { // it may have seen entries that this copy lacks
+		if err := v.NewAnchorSegment(e.ctx, "restored"); err != nil {
+			return err
+		}
+	}
 	_, err = fmt.Fprintln(e.out, "This vault is the one that lives from now on. Never start any other copy of it again, the original included: two that refresh the same grants make vendors end them.")
 	return err
 }
