@@ -32,6 +32,7 @@ build: ## Build bin/grantry
 
 test: setup ## Set up what the tests need and run all of them
 	CGO_ENABLED=1 go test $(TESTFLAGS) ./...
+	CGO_ENABLED=0 go test -count=1 -timeout 5m -tags cloudkms ./vault/seal
 
 setup: compiler $(MODULES) chromium postgres ## Install what the tests need
 
@@ -74,10 +75,12 @@ postgres:
 		echo "make: the tests need PostgreSQL's initdb and postgres: install them (Debian: apt-get install postgresql-15), or set GRANTRY_TEST_POSTGRES to the URL of a server for tests" >&2; exit 1; \
 	fi
 
-lint: ## go vet for three systems, staticcheck, gofumpt
+lint: ## go vet for three systems and two build tags, staticcheck, gofumpt
 	GOOS=linux CGO_ENABLED=0 go vet ./...
 	GOOS=windows GOARCH=amd64 CGO_ENABLED=0 go vet ./...
 	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go vet ./...
+	CGO_ENABLED=0 go vet -tags failpoints ./vault
+	CGO_ENABLED=0 go vet -tags cloudkms ./vault/seal
 	$(STATICCHECK) ./...
 	@unformatted=$$(find . -name '*.go' -not -path '*/node_modules/*' -not -path './bin/*' -print0 | xargs -0 $(GOFUMPT) -l) || exit 1; \
 		[ -z "$$unformatted" ] || { printf 'make format would change:\n%s\n' "$$unformatted" >&2; exit 1; }

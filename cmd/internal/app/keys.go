@@ -78,7 +78,7 @@ func keyProblem(err error, ref string) error {
 	case errors.Is(err, seal.ErrNoKeychain):
 		return &UsageError{Text: fmt.Sprintf("keys.source %s: %v; unlock it, or use file: on a machine without one", ref, err)}
 	case errors.Is(err, seal.ErrNoKey):
-		return &UsageError{Text: fmt.Sprintf("there is a vault, but no key at %s: restore the key file from your backup; without it the vault cannot be opened", ref)}
+		return &UsageError{Text: fmt.Sprintf("there is a vault, but no key at %s: restore it from your backup; without it the vault cannot be opened", ref)}
 	}
 	return err
 }
