@@ -127,7 +127,7 @@ func (v *Vault) Check(ctx context.Context, r Request) error {
 // picked does not hold any more in the entry's own transaction.
 func (v *Vault) release(ctx context.Context, r Request, p picked) (*Token, error) {
 	entry := Entry{
-		Kind: "token.released", Caller: r.Caller, Agent: r.Agent, Connection: p.row.Connection,
+		Kind: "token.released", user: p.row.User, Agent: r.Agent, Connection: p.row.Connection,
 		Account: p.row.ID, Scopes: p.ask(), Tool: r.Tool,
 	}
 	err := v.journal.commit(ctx, v, &member{

@@ -36,8 +36,13 @@ func (f *faulty) set(before func() error, noAudit bool) {
 	f.before, f.noAudit = before, noAudit
 }
 
-// once has the next release wait for act.
+// once has the next write wait for act.
 func (f *faulty) once(act func()) {
+	f.set(func() error { f.set(nil, false); act(); return nil }, false)
+}
+
+// onceReleasing has the next release wait for act.
+func (f *faulty) onceReleasing(act func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.release = act

@@ -65,7 +65,7 @@ func TestNoTokenOvertakesARevocation(t *testing.T) {
 					b.token(request(alice, agent))
 				}
 				other := b.open("p2")
-				f.once(func() {
+				f.onceReleasing(func() {
 					if err := tc.do(b, other, acc); err != nil {
 						t.Error(err)
 					}

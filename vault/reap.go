@@ -50,6 +50,9 @@ func (v *Vault) reapState(ctx context.Context, state GrantState, before int64, d
 	if dry {
 		limit = 1 << 20
 	}
+	if err := v.journal.sync(v); err != nil { // what was used a moment ago is not idle
+		return nil, err
+	}
 	for {
 		found, err := v.reapable(ctx, state, before, limit)
 		if err != nil || dry {

@@ -8,7 +8,7 @@
 //
 // # Files
 //
-//	vault.db         the database, WAL mode, synchronous=FULL
+//	vault.db         the database, WAL mode, synchronous=FULL, NORMAL where audit entries are appended
 //	vault.db-wal     what was committed and not yet moved into the database
 //	vault.db-shm     shared memory of the processes that have it open
 //	vault.db.lock    held while a process looks at the schema and migrates it
@@ -38,7 +38,9 @@
 // attempts each, against 1,653 with the lock. Readers have four connections that
 // cannot write, and each View one snapshot. Waiting for a connection heeds the
 // caller's context; a transaction that has begun does not, because a caller that
-// goes away must not roll back a rotated token. Other processes may hold the write lock:
+// goes away must not roll back a rotated token. An Append takes its turn with the
+// writers of this process, on SQLite on a connection of its own, and is answered
+// before it is synced: the log is one file, so the next Update's sync is also its own. Other processes may hold the write lock:
 // SQLite waits for them, and after that the store tries again. A PostgreSQL server
 // ends a writer that is silent for 10 s. When a connection is lost at a commit the
 // server is asked what became of it; what it did not store is done again.
