@@ -59,11 +59,14 @@ func (v *Vault) claim(ctx context.Context, w wanted) (*attempt, error) {
 	ctx, cancel := context.WithTimeout(ctx, claimLimit)
 	defer cancel()
 	for {
+		rung := v.bell.wait()
 		a, wait, err := v.tryClaim(ctx, w)
 		if err != nil || !wait {
 			return a, err
 		}
 		select {
+		case <-rung: // perhaps for this grant: a moment apart, for it rings for all
+			time.Sleep(5*time.Millisecond + rand.N(20*time.Millisecond))
 		case <-time.After(50*time.Millisecond + rand.N(200*time.Millisecond)):
 		case <-ctx.Done():
 			return nil, v.unreachable(w.picked, 0, ctx.Err())
