@@ -19,12 +19,12 @@ func TestLearnsAKeyThatItMeets(t *testing.T) {
 	ctx := t.Context()
 	next := newKey(t)
 	both := []seal.Key{b.keys[0], next}
-	var reads atomic.Int64
+	var reads, failures atomic.Int64
 	p2 := b.open("p2", func(c *vault.Config) {
 		c.ReadKeys = func(context.Context) ([]seal.Key, error) { reads.Add(1); return both, nil }
 	})
 	failing := b.open("failing", func(c *vault.Config) {
-		c.ReadKeys = func(context.Context) ([]seal.Key, error) { return nil, errDiskFull }
+		c.ReadKeys = func(context.Context) ([]seal.Key, error) { failures.Add(1); return nil, errDiskFull }
 	})
 	b.connect(alice, agent)
 	old := b.keys
@@ -54,9 +54,13 @@ func TestLearnsAKeyThatItMeets(t *testing.T) {
 	if got := b.status(operator); got[1].DataKeys != 3 {
 		t.Errorf("a new user's key is not under the active one: %+v", got)
 	}
-	_, err := failing.Exchange(ctx, request(alice, agent))
-	if !unknownKey(err, next.ID()) {
-		t.Errorf("with a source that fails: %v", err)
+	for range 3 {
+		if _, err := failing.Exchange(ctx, request(alice, agent)); !unknownKey(err, next.ID()) {
+			t.Errorf("with a source that fails: %v", err)
+		}
+	}
+	if failures.Load() != 1 {
+		t.Errorf("a source that fails was read %d times within seconds", failures.Load())
 	}
 	opened, err := vault.Open(ctx, vault.Config{
 		Store: b.openStore(), Keys: old, Instance: "late", ReadKeys: func(context.Context) ([]seal.Key, error) { return both, nil },
