@@ -7,6 +7,9 @@ import (
 	"github.com/grantry/grantry/vault"
 )
 
+const copiedText = "It was copied or restored from a backup, and nobody has said yet that it is the one that lives, so it contacts no vendor. " +
+	"The person who runs it confirms that by: grantry restore --confirm. Then try again."
+
 // failure is the page for a vendor visit that made no grant: what went wrong
 // and what to do, in our words. Labels of accounts are the only thing from
 // outside on it.
@@ -60,7 +63,7 @@ func (h *Handler) vendorFailure(m *message, fe *vault.FlowError, vendor string) 
 	case vault.FlowVault:
 		if errors.Is(fe, vault.ErrCopied) {
 			m.Status, m.Title = http.StatusServiceUnavailable, "This vault is a copy"
-			m.Text = []string{"It was copied or restored from a backup, and nobody has said yet that it is the one that lives, so nothing was sent to " + vendor + ". The person who runs it confirms that by: grantry restore --confirm. Then try again."}
+			m.Text = []string{copiedText}
 			return
 		}
 		m.Status, m.Title = http.StatusInternalServerError, "The vault could not store it"

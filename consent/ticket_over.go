@@ -124,6 +124,9 @@ func (h *Handler) misconfigured(v *visit, err *vault.ConsentError) {
 	if err.Reason == vault.ProviderUnreachable {
 		m.Title, m.Text = "The vendor cannot be reached", []string{"Grantry could not talk to the vendor just now. Wait a moment and open the link again."}
 	}
+	if errors.Is(err, vault.ErrCopied) {
+		m.Title, m.Text = "This vault is a copy", []string{copiedText}
+	}
 	h.message(v, m)
 }
 

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/grantry/grantry/vault"
 )
@@ -111,5 +111,84 @@ func TestDeletedUserIsShredded(t *testing.T) {
 	}
 }
 
-var _ = errors.Is
-var _ = http.StatusOK
+// A deleted user's token is released by no process, whatever it holds in memory.
+func TestDeletedUserInAnotherProcess(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	acc := b.connect(alice, agent)
+	b.token(request(alice, agent))
+	other := b.open("p2")
+	if _, err := other.DeleteUser(t.Context(), b.Pseudonym(alice.Caller)); err != nil {
+		t.Fatal(err)
+	}
+	if e := b.lack(request(alice, agent)); e.Reason != vault.NotConnected {
+		t.Errorf("lack = %+v", e)
+	}
+	if _, err := b.User(t.Context(), b.Pseudonym(alice.Caller)); !errors.Is(err, vault.ErrNotFound) {
+		t.Errorf("user: %v", err)
+	}
+	if _, err := b.DeleteUser(t.Context(), b.Pseudonym(alice.Caller)); !errors.Is(err, vault.ErrNotFound) {
+		t.Errorf("deleting again: %v", err)
+	}
+	if _, err := b.DeleteUser(t.Context(), ""); !errors.Is(err, vault.ErrNotFound) {
+		t.Errorf("deleting the vault itself: %v", err)
+	}
+	if again := b.connect(alice, agent); again.ID == acc.ID {
+		t.Error("a person who comes back has their old account")
+	}
+}
+
+// A deletion says honestly that a reader of another process keeps bytes on disk.
+func TestReaderKeepsDeletedBytes(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.connect(alice, agent)
+	other := b.openStore()
+	t.Cleanup(func() { _ = other.Close() })
+	reading, end := make(chan struct{}), make(chan struct{})
+	done := make(chan error, 1)
+	go func() {
+		done <- other.View(t.Context(), func(tx vault.Tx) error {
+			_, err := tx.Users().Get("")
+			close(reading)
+			<-end
+			return err
+		})
+	}()
+	<-reading
+	d, err := b.DeleteUser(t.Context(), b.Pseudonym(alice.Caller))
+	if err != nil || !errors.Is(d.OnDisk, vault.ErrStillOnDisk) {
+		t.Errorf("%+v, %v", d, err)
+	}
+	close(end)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The operator sees who is in the vault, and names them by e-mail, subject or pseudonym.
+func TestUsers(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	acc := b.connect(alice, agent)
+	b.token(request(alice, agent))
+	b.clock.add(time.Minute)
+	b.vendor.set(func(v *vendor) { v.account, v.email = "acc-2", bob.Email })
+	b.connect(bob, agent)
+	all, err := b.Users(t.Context())
+	if err != nil || len(all) != 2 || all[0].Person.Email != alice.Email || all[1].Person.Caller != bob.Caller {
+		t.Fatalf("users = %+v, %v", all, err)
+	}
+	for _, who := range []string{"ALICE@example.com", "alice", all[0].Key} {
+		if found, err := b.FindUsers(t.Context(), who); err != nil || len(found) != 1 || found[0].Key != all[0].Key {
+			t.Errorf("%q: %+v, %v", who, found, err)
+		}
+	}
+	if found, err := b.FindUsers(t.Context(), ""); err != nil || len(found) != 0 {
+		t.Errorf("nobody: %+v, %v", found, err)
+	}
+	d, err := b.User(t.Context(), all[0].Key)
+	if err != nil || len(d.Accounts) != 1 || d.Accounts[0].ID != acc.ID || len(d.Access) != 1 || d.Access[0].Agent != agent || d.Audit == 0 {
+		t.Errorf("detail = %+v, %v", d, err)
+	}
+}

@@ -50,6 +50,8 @@ type vendor struct {
 	key      *rsa.PrivateKey
 	active   int // token requests under way
 	parallel int // most of them at once
+	asked    int // requests to userinfo
+	noRevoke int // status of the answer to a revocation, 0 = properly
 }
 
 func newVendor(t *testing.T, now func() time.Time) *vendor {
@@ -58,9 +60,13 @@ func newVendor(t *testing.T, now func() time.Time) *vendor {
 	mux.HandleFunc("POST /token", v.token)
 	mux.HandleFunc("GET /userinfo", v.userinfo)
 	mux.HandleFunc("GET /jwks", v.jwks)
-	mux.HandleFunc("POST /revoke", func(_ http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /revoke", func(w http.ResponseWriter, r *http.Request) {
 		v.mu.Lock()
 		defer v.mu.Unlock()
+		if v.noRevoke != 0 {
+			w.WriteHeader(v.noRevoke)
+			return
+		}
 		v.revoked = append(v.revoked, r.FormValue("token"))
 	})
 	v.srv = httptest.NewServer(mux)
@@ -207,6 +213,7 @@ func (v *vendor) jwks(w http.ResponseWriter, _ *http.Request) {
 func (v *vendor) userinfo(w http.ResponseWriter, _ *http.Request) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.asked++
 	_ = json.NewEncoder(w).Encode(map[string]any{"sub": v.account, "email": v.email, "email_verified": true, "name": strings.ToUpper(v.account)})
 }
 

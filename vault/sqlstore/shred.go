@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	shredTries = 10
-	shredPause = 300 * time.Millisecond
+	shredTries = 6
+	shredPause = 500 * time.Millisecond
 
 	// needle is how much of a value is looked for, at two places of it: a long one may lie on two pages.
 	needle = 24
@@ -56,25 +56,30 @@ func (s *Store) Shred(ctx context.Context, values [][]byte) error {
 	return vault.ErrStillOnDisk
 }
 
-func (f *sqliteFile) emptyLogPatiently(ctx context.Context, writer *sql.DB) error {
+// emptyLogPatiently waits a few seconds for readers of other processes.
+func (f *sqliteFile) emptyLogPatiently(ctx context.Context, writer *sql.DB) (err error) {
+	conn, err := writer.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("waiting for a connection: %w", err)
+	}
+	defer func() { _ = conn.Close() }()
+	if err := setBusyTimeout(ctx, conn, shredPause); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, setBusyTimeout(context.WithoutCancel(ctx), conn, f.cfg.BusyTimeout)) }()
 	for range shredTries {
-		emptied, err := truncateLog(ctx, writer)
+		emptied, err := truncateLog(ctx, conn)
 		if err != nil || emptied {
 			return err
-		}
-		select {
-		case <-time.After(shredPause):
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", vault.ErrStillOnDisk, ctx.Err())
 		}
 	}
 	return fmt.Errorf("another process is reading the database: %w", vault.ErrStillOnDisk)
 }
 
 // truncateLog says whether the write-ahead log holds nothing any more.
-func truncateLog(ctx context.Context, writer *sql.DB) (bool, error) {
+func truncateLog(ctx context.Context, conn *sql.Conn) (bool, error) {
 	var busy, logged, moved int64
-	err := writer.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &logged, &moved)
+	err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &logged, &moved)
 	if isBusy(err) {
 		return false, nil
 	}

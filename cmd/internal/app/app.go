@@ -39,7 +39,7 @@ type App struct {
 	tools    func() []tools.Tool // the enabled ones
 
 	at     atomic.Pointer[string] // where pages are served now, if not at localURL
-	signIn *issuer // who signs people in; nil on a local vault
+	signIn *issuer                // who signs people in; nil on a local vault
 
 	mu      sync.Mutex
 	opened  *opened
