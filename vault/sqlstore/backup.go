@@ -112,8 +112,10 @@ func (s *Store) dumpTo(ctx context.Context, path string, p Progress) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	dir, err = filepath.Abs(dir)
-	if err != nil {
+	if err := os.Chmod(dir, 0o700); err != nil { //nolint:gosec // a folder needs its x bit
+		return err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
 		return err
 	}
 	inside := filepath.Join(dir, "vault.db")

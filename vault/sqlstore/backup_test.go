@@ -17,6 +17,7 @@ import (
 
 	"github.com/grantry/grantry/vault"
 	"github.com/grantry/grantry/vault/sqlstore"
+	"github.com/grantry/grantry/vault/storetest"
 )
 
 // fill puts rows of every kind into a store that has none, and goes on writing until ctx ends.
@@ -314,5 +315,26 @@ func TestHome(t *testing.T) {
 	}
 	if home(path) == first {
 		t.Error("a copy has the same home")
+	}
+}
+
+// A server is known by cluster, database and table: tables that were made again are a copy.
+func TestHomeOnPostgres(t *testing.T) {
+	t.Parallel()
+	place := storetest.Postgres(t)
+	s, again := openStore(t, place), openStore(t, place)
+	first, err := s.Home(t.Context())
+	if err != nil || len(first) == 0 {
+		t.Fatalf("%x, %v", first, err)
+	}
+	if h, err := again.Home(t.Context()); err != nil || string(h) != string(first) {
+		t.Errorf("another home for another process: %x, %v", h, err)
+	}
+	other, err := openStore(t, storetest.Postgres(t)).Home(t.Context())
+	if err != nil || string(other) == string(first) {
+		t.Errorf("another database has the same home: %v", err)
+	}
+	if err := s.Shred(t.Context(), nil); !errors.Is(err, vault.ErrStillOnDisk) {
+		t.Errorf("a server promises what it cannot keep: %v", err)
 	}
 }

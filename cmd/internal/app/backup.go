@@ -42,7 +42,7 @@ func (a *App) Backup(ctx context.Context, b Backup) error {
 	if err != nil {
 		return err
 	}
-	work, err := os.MkdirTemp(dir, ".grantry-backup-")
+	work, err := privateFolder(dir, ".grantry-backup-")
 	if err != nil {
 		return fmt.Errorf("writing to %s: %w; name a folder that you can write to", dir, err)
 	}
@@ -99,13 +99,22 @@ func (a *App) workFolder() (dir string, done func(), err error) {
 			_ = os.RemoveAll(name)
 		}
 	}
-	if dir, err = os.MkdirTemp(a.cfg.DataDir, workFolder); err != nil {
+	if dir, err = privateFolder(a.cfg.DataDir, workFolder); err != nil {
 		return "", nil, err
 	}
-	if err := os.Chmod(dir, 0o700); err != nil { //nolint:gosec // a folder needs its x bit
-		return "", nil, errors.Join(err, os.RemoveAll(dir))
-	}
 	return dir, func() { _ = os.RemoveAll(dir) }, nil
+}
+
+// privateFolder makes a folder that its owner can use, whatever the umask.
+func privateFolder(in, pattern string) (string, error) {
+	dir, err := os.MkdirTemp(in, pattern)
+	if err != nil {
+		return "", err
+	}
+	if err := os.Chmod(dir, 0o700); err != nil { //nolint:gosec // a folder needs its x bit
+		return "", errors.Join(err, os.Remove(dir))
+	}
+	return dir, nil
 }
 
 // publish gives a file its name, and takes none away: a link fails where a file
