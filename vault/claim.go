@@ -26,6 +26,8 @@ type attempt struct {
 	lease Lease
 	dek   *seal.DEK
 	sends int // of this refresh token of which nobody knows what they did, this one included
+
+	answered int64 // when its tokens came, which may be long before they are stored
 }
 
 // phase is the durable form of sends: "sent", "sent 2", ….

@@ -13,8 +13,11 @@
 // pages and the MCP server share.
 //
 // Invariants:
-//   - a refresh token is spent by one process at a time, after a durable intent,
-//     and its successor is stored before the new access token is used;
+//   - a refresh token is spent by one process at a time, after a durable intent and
+//     a proof that its successor can be kept; the successor is stored, in the emergency
+//     journal if the store takes nothing, before it is checked, and checked before it is used;
+//   - a grant ends only on a definite answer of its vendor about every token that
+//     we hold for it. An outage of any length ends none;
 //   - a sealed value opens only in its own row, column, generation and for its own
 //     destination: the vault never sends a token where it was not granted for;
 //   - a change and its audit entry are one transaction; a release has its entry

@@ -99,6 +99,7 @@ type rescuedSet struct {
 	Scopes    []string `json:"scopes"`
 	Confirmed bool     `json:"confirmed"`
 	Expiry    int64    `json:"expiry"`
+	Answered  int64    `json:"answered"`
 }
 
 func (r rescueRecord) place(tenant string) seal.Place {
@@ -116,7 +117,7 @@ func (v *Vault) rescued(a *attempt, g *provider.Grant) ([]byte, error) {
 	var err error
 	r.Sealed, err = sealJSON(a.dek, r.place(v.id), rescuedSet{
 		V: 1, Access: g.Access.Reveal(), Refresh: g.Refresh.Reveal(), IDToken: g.IDToken.Reveal(), APIBase: g.APIBase,
-		Scopes: g.Scopes, Confirmed: g.Confirmed, Expiry: Millis(g.Expiry),
+		Scopes: g.Scopes, Confirmed: g.Confirmed, Expiry: Millis(g.Expiry), Answered: a.answered,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sealing for the emergency journal: %w", err)
@@ -144,6 +145,7 @@ func (v *Vault) restore(ctx context.Context, raw []byte) error {
 		return nil
 	}
 	var g *provider.Grant
+	var answered int64
 	var row GrantRow
 	late := false
 	err := v.store.Update(ctx, func(tx Tx) (err error) {
@@ -151,10 +153,10 @@ func (v *Vault) restore(ctx context.Context, raw []byte) error {
 		if row, err = tx.Grants().Get(r.Grant); err != nil {
 			return err
 		}
-		if g, err = v.openRescued(tx, r); err != nil {
+		if g, answered, err = v.openRescued(tx, r); err != nil {
 			return err
 		}
-		late, err = v.restoreIn(tx, r, row, g)
+		late, err = v.restoreIn(tx, r, &attempt{p: picked{row: row}, answered: answered}, g)
 		return err
 	})
 	switch {
@@ -171,35 +173,34 @@ func (v *Vault) restore(ctx context.Context, raw []byte) error {
 }
 
 // restoreIn is saveIn for a record. A row that is further behind was restored from a backup: the record is newer.
-func (v *Vault) restoreIn(tx Tx, r rescueRecord, row GrantRow, g *provider.Grant) (late bool, err error) {
-	switch {
+func (v *Vault) restoreIn(tx Tx, r rescueRecord, a *attempt, g *provider.Grant) (late bool, err error) {
+	switch row := a.p.row; {
 	case row.Gen > r.Generation+1:
 		return false, nil
 	case row.Gen > r.Generation:
 		return row.State == string(GrantRevoked), v.keepAlternate(tx, r.Destination, row, g)
 	}
-	had, err := v.openTokens(tx, row)
-	if err != nil && !damaged(err) {
+	if a.p.tokens, err = v.openTokens(tx, a.p.row); err != nil && !damaged(err) {
 		return false, err
 	}
-	return v.saveIn(tx, &attempt{p: picked{row: row, tokens: had}}, g, false)
+	return v.saveIn(tx, a, g, false)
 }
 
-func (v *Vault) openRescued(tx Tx, r rescueRecord) (*provider.Grant, error) {
+func (v *Vault) openRescued(tx Tx, r rescueRecord) (g *provider.Grant, answered int64, err error) {
 	id, err := seal.BlobDEK(r.Sealed)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	dek, err := v.dataKeyByID(tx, r.User, id[:])
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	var s rescuedSet
 	if err := openJSON(dek, r.place(v.id), r.Sealed, &s); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	return &provider.Grant{
 		Access: provider.NewSecret(s.Access), Refresh: provider.NewSecret(s.Refresh), IDToken: provider.NewSecret(s.IDToken),
 		APIBase: s.APIBase, Scopes: s.Scopes, Confirmed: s.Confirmed, Expiry: FromMillis(s.Expiry),
-	}, nil
+	}, s.Answered, nil
 }

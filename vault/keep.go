@@ -143,6 +143,7 @@ func (v *Vault) saveIn(tx Tx, a *attempt, g *provider.Grant, gap bool) (late boo
 		return false, err
 	}
 	next := v.refreshed(row, a.p.tokens, g)
+	next.row.Refreshed = a.answered
 	if next.row.AuditGap = row.AuditGap || gap; row.State != string(GrantQuarantined) {
 		next.row.State = string(GrantActive) // whatever a slower process took the old token's end for
 	}

@@ -39,6 +39,7 @@ type truth struct {
 	total   int
 	sends   map[string][]time.Time // by token
 	lost    bool                   // a successor was issued that nobody can have
+	revoked bool
 	errs    []string
 	onReply func()
 }
@@ -241,8 +242,8 @@ func (m *machine) judge(tok *vault.Token, err error) {
 	case !errors.As(err, &e):
 		v.fault("error %v", err)
 	case e.Reason.Mendable():
-		if m.ended = true; !v.lost && v.live != "" {
-			v.fault("the grant was ended (%s), and the vendor knows %s", e.Reason, v.live)
+		if m.ended = true; !v.lost && !v.revoked {
+			v.fault("the grant was ended (%s), and nothing at the vendor explains it: it knows %q", e.Reason, v.live)
 		}
 	}
 }
@@ -270,9 +271,9 @@ func (m *machine) step(name string) {
 		v.grace = 3 * time.Hour
 	case "store fails after":
 		v.onReply = func() { m.procs[0].store.set(fails, false) }
-		lost := v.lost
+		lost, whole := v.lost, v.next == ""
 		m.exchange(nil, 0)
-		if v.onReply = nil; !m.ended {
+		if v.onReply = nil; whole && !m.ended {
 			v.lost = lost // it is in the journal
 		}
 	case "store fails":
@@ -298,7 +299,7 @@ func (m *machine) step(name string) {
 			}
 		}
 	case "revoke":
-		v.live, v.old = "", map[string]time.Time{}
+		v.revoked, v.live, v.old = true, "", map[string]time.Time{}
 	default:
 		v.next = name
 	}

@@ -135,6 +135,7 @@ func (v *Vault) spend(ctx context.Context, a *attempt) error {
 		hit("after_answer")
 		b.leave(v.cfg.Now(), trips(err))
 		if err == nil {
+			a.answered = v.now()
 			if err := v.keep(ctx, a, grant); err != nil {
 				return err
 			}
