@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/grantry/grantry/bench/fleet"
 	"github.com/grantry/grantry/vault/storetest"
@@ -92,8 +93,16 @@ func (w *world) must(p *fleet.Process, task fleet.Task) fleet.Result {
 	return r
 }
 
+// wait moves the clocks of process and vendor.
+func (w *world) wait(p *fleet.Process, after time.Duration) {
+	w.t.Helper()
+	after = max(after, time.Second)
+	w.must(p, fleet.Task{Do: fleet.DoAhead, By: after})
+	w.vendor.Advance(after)
+}
+
 // settle exchanges until the answer is the last word about the grant, moving the
-// process's clock to when trying again makes sense.
+// clocks of process and vendor to when trying again makes sense.
 func (w *world) settle(ctx context.Context, p *fleet.Process, task fleet.Task) fleet.Result {
 	w.t.Helper()
 	const most = 8
@@ -106,7 +115,7 @@ func (w *world) settle(ctx context.Context, p *fleet.Process, task fleet.Task) f
 		if r.Final() {
 			return r
 		}
-		w.must(p, fleet.Task{Do: fleet.DoAhead, By: max(r.After, pause)})
+		w.wait(p, r.After)
 	}
 	w.t.Fatalf("after %d exchanges still %+v: a loop", most, r)
 	return r

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	pause     = 31 * time.Second // more than the spacing of tries
+	pause     = 33 * time.Second // the longest spacing of two tries
 	later     = 2 * time.Hour    // more than the life of a token
 	mostSends = 3                // of one refresh token
 )
@@ -25,6 +25,7 @@ type point struct {
 	prep   []fleet.Doing // before the exchange
 	acted  bool          // the vendor has spent the token, and its answer is kept nowhere
 	dead   bool          // the grant was revoked at the vendor before
+	paused bool          // the row says that the next send comes after a pause, whoever dies
 	openID bool          // the answer has an id_token to be checked
 }
 
@@ -40,8 +41,8 @@ func points() map[string]point {
 		"before a refusal is noted":         {step: "before_refused", dead: true},
 		"after a refusal is noted":          {step: "after_refused", dead: true},
 		"before a cut answer is noted":      {step: "before_refused", acts: cut, acted: true},
-		"after a cut answer is noted":       {step: "after_refused", acts: cut, acted: true},
-		"before the second send":            {step: "before_resend", acts: cut, acted: true},
+		"after a cut answer is noted":       {step: "after_refused", acts: cut, acted: true, paused: true},
+		"before the second send":            {step: "before_resend", acts: cut, acted: true, paused: true},
 		"after it is put aside":             {step: "after_journal", prep: []fleet.Doing{fleet.DoBreak}},
 		"after the save":                    {step: "after_save"},
 		"before it is verified":             {step: "before_verify", openID: true},
@@ -126,7 +127,7 @@ func (w *world) refreshUntilDeath(p point, env ...string) {
 	}
 	r, err := child.Do(w.t.Context(), fleet.Task{Do: fleet.DoExchange})
 	for i := 0; err == nil && !r.Final() && i < 3; i++ { // its step may come with a later try
-		w.must(child, fleet.Task{Do: fleet.DoAhead, By: max(r.After, pause)})
+		w.wait(child, r.After)
 		r, err = child.Do(w.t.Context(), fleet.Task{Do: fleet.DoExchange})
 	}
 	if !errors.Is(err, fleet.ErrGone) {
@@ -144,7 +145,7 @@ func (w *world) afterwards(p point, policy fleet.Policy) {
 	if truth.MostSends > mostSends {
 		w.t.Errorf("one refresh token was sent %d times", truth.MostSends)
 	}
-	mayLose := p.dead || p.acted && policy.Grace == 0
+	mayLose := p.dead || p.acted && policy.Grace == 0 || p.paused && policy.Grace < pause
 	if r.OK {
 		w.works(child, r, truth)
 		return
