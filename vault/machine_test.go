@@ -44,6 +44,13 @@ type truth struct {
 	onReply func()
 }
 
+// set changes or reads the truth between requests.
+func (v *truth) set(f func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	f()
+}
+
 func (v *truth) fault(format string, args ...any) {
 	v.errs = append(v.errs, fmt.Sprintf(format, args...))
 }
@@ -202,7 +209,8 @@ func (m *machine) kill(at int) {
 
 // exchange asks in one process or in both at once, and holds what comes against the truth.
 func (m *machine) exchange(stale *provider.Bearer, at ...int) (last *vault.Token) {
-	before := m.truth.total
+	before := 0
+	m.truth.set(func() { before = m.truth.total })
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	for _, i := range at {
@@ -219,9 +227,11 @@ func (m *machine) exchange(stale *provider.Bearer, at ...int) (last *vault.Token
 		})
 	}
 	wg.Wait()
-	if n := m.truth.total - before; n > 4 {
-		m.truth.fault("%d requests for one call", n)
-	}
+	m.truth.set(func() {
+		if n := m.truth.total - before; n > 4 {
+			m.truth.fault("%d requests for one call", n)
+		}
+	})
 	return last
 }
 
@@ -266,16 +276,21 @@ func (m *machine) step(name string) {
 	case "a life":
 		time.Sleep(61 * time.Minute)
 	case "strict":
-		v.grace = 0
+		v.set(func() { v.grace = 0 })
 	case "grace":
-		v.grace = 3 * time.Hour
+		v.set(func() { v.grace = 3 * time.Hour })
 	case "store fails after":
-		v.onReply = func() { m.procs[0].store.set(fails, false) }
-		lost, whole := v.lost, v.next == ""
+		var lost, whole bool
+		v.set(func() {
+			v.onReply = func() { m.procs[0].store.set(fails, false) }
+			lost, whole = v.lost, v.next == ""
+		})
 		m.exchange(nil, 0)
-		if v.onReply = nil; whole && !m.ended {
-			v.lost = lost // it is in the journal
-		}
+		v.set(func() {
+			if v.onReply = nil; whole && !m.ended {
+				v.lost = lost // it is in the journal
+			}
+		})
 	case "store fails":
 		m.procs[0].store.set(fails, false)
 	case "store works":
@@ -286,9 +301,9 @@ func (m *machine) step(name string) {
 		m.kill(0)
 		m.start(0)
 	case "crash at the answer":
-		v.onReply = func() { m.kill(0) }
+		v.set(func() { v.onReply = func() { m.kill(0) } })
 		m.exchange(nil, 0)
-		v.onReply = nil
+		v.set(func() { v.onReply = nil })
 		time.Sleep(30 * time.Second)
 		m.kill(0)
 		m.start(0)
@@ -299,9 +314,9 @@ func (m *machine) step(name string) {
 			}
 		}
 	case "revoke":
-		v.revoked, v.live, v.old = true, "", map[string]time.Time{}
+		v.set(func() { v.revoked, v.live, v.old = true, "", map[string]time.Time{} })
 	default:
-		v.next = name
+		v.set(func() { v.next = name })
 	}
 }
 
@@ -327,8 +342,10 @@ func TestMachine(t *testing.T) {
 				}
 			}
 			time.Sleep(time.Minute)
-			m.tooSoon()
-			faults = m.truth.errs
+			m.truth.set(func() {
+				m.tooSoon()
+				faults = m.truth.errs
+			})
 		})
 		if len(faults) > 0 {
 			rt.Fatalf("%s", strings.Join(faults, "\n"))
