@@ -188,9 +188,10 @@ func (v *Vault) mayTry(p picked, stale *provider.Bearer, at int64) error {
 	return nil
 }
 
-// pending is how long a grant is left alone yet.
+// pending is how long a grant is left alone yet. A lease that was taken over ended
+// in the middle of a send: its successor must not lose a vendor's grace to a pause.
 func pending(g GrantRow, at int64) time.Duration {
-	if g.AttemptAt > at {
+	if g.LeaseOwner != "" || g.AttemptAt > at {
 		return 0
 	}
 	return max(time.Duration(g.NextTry-at)*time.Millisecond, 0)

@@ -21,10 +21,10 @@ type Progress func(done, total int64)
 const watchEvery = 200 * time.Millisecond
 
 const (
-	// queryMark makes a database a copy, wherever it is opened.
-	queryMark = `INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
+	// markAsCopy makes a database a copy, wherever it is opened.
+	markAsCopy = `INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
 
-	queryNoProcesses = `DELETE FROM processes`
+	forgetProcesses = `DELETE FROM processes`
 )
 
 // Backup writes a consistent copy of the vault, as a SQLite file and marked as a
@@ -141,12 +141,12 @@ func markCopy(ctx context.Context, path string) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	// Without a log the file is all there is of it.
-	for _, query := range []string{"PRAGMA journal_mode = DELETE", queryNoProcesses} {
+	for _, query := range []string{"PRAGMA journal_mode = DELETE", forgetProcesses} {
 		if _, err := db.ExecContext(ctx, query); err != nil {
 			return fmt.Errorf("marking the copy: %w", err)
 		}
 	}
-	if _, err := db.ExecContext(ctx, queryMark, vault.HomeSetting, []byte(vault.CopyMark)); err != nil {
+	if _, err := db.ExecContext(ctx, markAsCopy, vault.HomeSetting, []byte(vault.CopyMark)); err != nil {
 		return fmt.Errorf("marking the copy: %w", err)
 	}
 	return nil

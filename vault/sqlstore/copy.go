@@ -28,7 +28,7 @@ func tables() []table {
 }
 
 const (
-	queryHasVault  = `SELECT count(*) FROM users`
+	countUsers     = `SELECT count(*) FROM users`
 	copyTellsEvery = 1000
 )
 
@@ -74,7 +74,7 @@ type copier struct {
 
 func (c *copier) all(ctx context.Context) error {
 	var there int64
-	if err := c.dst.sql.QueryRowContext(c.dst.ctx, queryHasVault).Scan(&there); err != nil {
+	if err := c.dst.sql.QueryRowContext(c.dst.ctx, countUsers).Scan(&there); err != nil {
 		return err
 	}
 	if there > 0 {

@@ -14,14 +14,14 @@ import (
 
 var _ vault.Homed = (*Store)(nil)
 
-// queryHome is the cluster, the database and the table: a dump that is loaded
+// askHome is the cluster, the database and the table: a dump that is loaded
 // again has another table, a template's copy another database, another server
 // another cluster. A copy of the whole cluster's files is not told apart.
-const queryHome = `SELECT (SELECT system_identifier::text FROM pg_control_system()), d.oid::bigint, 'settings'::regclass::oid::bigint
+const askHome = `SELECT (SELECT system_identifier::text FROM pg_control_system()), d.oid::bigint, 'settings'::regclass::oid::bigint
 	FROM pg_database d WHERE d.datname = current_database()`
 
-// queryHomeHere is queryHome for a server that does not say which cluster it is.
-const queryHomeHere = `SELECT '', d.oid::bigint, 'settings'::regclass::oid::bigint FROM pg_database d WHERE d.datname = current_database()`
+// askHomeHere is askHome for a server that does not say which cluster it is.
+const askHomeHere = `SELECT '', d.oid::bigint, 'settings'::regclass::oid::bigint FROM pg_database d WHERE d.datname = current_database()`
 
 // Home implements vault.Homed. A file is known by its number in its file system and
 // the time of its birth, so that it may be renamed and mounted elsewhere; where
@@ -39,9 +39,9 @@ func (s *Store) Home(ctx context.Context) ([]byte, error) {
 func (d *postgres) home(ctx context.Context) ([]byte, error) {
 	var cluster string
 	var database, table int64
-	err := d.ask.QueryRowContext(ctx, queryHome).Scan(&cluster, &database, &table)
+	err := d.ask.QueryRowContext(ctx, askHome).Scan(&cluster, &database, &table)
 	if denied := (*pgconn.PgError)(nil); errors.As(err, &denied) && denied.Code == "42501" {
-		err = d.ask.QueryRowContext(ctx, queryHomeHere).Scan(&cluster, &database, &table)
+		err = d.ask.QueryRowContext(ctx, askHomeHere).Scan(&cluster, &database, &table)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("asking the server who it is: %w", err)

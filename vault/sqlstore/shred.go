@@ -18,7 +18,7 @@ const (
 	// needle is how much of a value is looked for, at two places of it: a long one may lie on two pages.
 	needle = 24
 
-	queryPages = `SELECT data FROM sqlite_dbpage`
+	readPages = `SELECT data FROM sqlite_dbpage`
 )
 
 var _ vault.Shredder = (*Store)(nil)
@@ -105,7 +105,7 @@ func needles(values [][]byte) (out [][]byte) {
 
 // remains looks for values in all pages, also in what of them no row uses.
 func remains(ctx context.Context, reader *sql.DB, values [][]byte) (bool, error) {
-	rows, err := reader.QueryContext(ctx, queryPages)
+	rows, err := reader.QueryContext(ctx, readPages)
 	if err != nil {
 		return false, fmt.Errorf("reading the database's pages: %w", err)
 	}
