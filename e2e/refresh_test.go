@@ -214,7 +214,7 @@ func TestFamilyDiesUnderConcurrency(t *testing.T) {
 }
 
 // TestTokenEndpointDown holds that an outage is no reason for a consent and
-// that the grant survives it.
+// that the grant survives it. A refresh goes out once more after two seconds: both must fail.
 func TestTokenEndpointDown(t *testing.T) {
 	t.Parallel()
 	r := startRotating(t, 3600)
@@ -222,7 +222,7 @@ func TestTokenEndpointDown(t *testing.T) {
 	newBrowser(t).consent(c.call(t, "calendar_list_events", map[string]any{}).link(t), "alice")
 	wantEvents(t, c.call(t, "calendar_list_events", map[string]any{}))
 	r.google.inject(fault{Path: "/calendar/v3", Times: 1, Status: http.StatusUnauthorized, Body: `{"error":{"code":401,"message":"Invalid Credentials"}}`})
-	r.tokens.inject(fault{Path: "/token", Times: 1, Status: http.StatusServiceUnavailable, Body: "<html>down</html>"})
+	r.tokens.inject(fault{Path: "/token", Times: 2, Status: http.StatusServiceUnavailable, Body: "<html>down</html>"})
 	a := c.call(t, "calendar_list_events", map[string]any{})
 	if !a.IsError || consentLink.MatchString(a.Text) {
 		t.Errorf("while the token endpoint was down the call answered %s, want an error without a link", a.show())
