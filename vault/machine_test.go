@@ -147,6 +147,7 @@ func vendorReply(status int, body map[string]any) *http.Response {
 
 // machine is a vault with two processes that are killed and started again, and its vendor.
 type machine struct {
+	failing bool // the first process cannot write
 	*bench
 	truth *truth
 	n     int
@@ -258,14 +259,31 @@ func (m *machine) judge(tok *vault.Token, err error) {
 	}
 }
 
+// besideFailing allows a loss that is known: a process that lives and cannot write
+// keeps the successor in its own journal, which others read only once it is
+// gone. One that can write takes its lease over at the end, and sends the spent token.
+func (m *machine) besideFailing() {
+	if m.failing {
+		m.truth.set(func() { m.truth.lost = true })
+	}
+}
+
 func (m *machine) step(name string) {
 	v := m.truth
+	switch {
+	case strings.HasPrefix(name, "store fails"):
+		m.failing = true
+	case name == "store works", strings.HasPrefix(name, "crash"):
+		m.failing = false
+	}
 	switch name {
 	case "exchange":
 		m.exchange(nil, 0)
 	case "both":
+		m.besideFailing()
 		m.exchange(nil, 0, 1)
 	case "refused by the API":
+		m.besideFailing()
 		if tok := m.exchange(nil, 1); tok != nil {
 			m.exchange(&tok.Bearer, 0, 1)
 		}
