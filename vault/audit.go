@@ -23,10 +23,35 @@ type Entry struct {
 	Tool       string
 	Result     string // "ok" or "refused"
 	Reason     string // our codes only
+	Detail     Detail
 
 	user    string // whose row it is about, where nobody called
 	version string // of the program, where a process starts
 	heads   []headNote
+}
+
+// Detail is what some kinds of entries say besides. What is zero is not written.
+type Detail struct {
+	// Call is the reference of a tool call, which the log and the person are shown, too; a release and its call have the same.
+	Call string `json:"call,omitempty"`
+	// Count is how often it happened since the entry before of the same, where that is more than once; of "tools.listed" and "audit.pruned", how many.
+	Count int64 `json:"count,omitempty"`
+	// Generation and Expires name the token of a release: the account's stored token set and its end in Unix milliseconds.
+	Generation int64 `json:"generation,omitempty"`
+	Expires    int64 `json:"expires,omitempty"`
+	// Hash is a keyed hash of what is in force now (a tool's description, the configuration), Was of what was before.
+	Hash string `json:"hash,omitempty"`
+	Was  string `json:"was,omitempty"`
+	// Arguments is a keyed hash of a call's arguments, ArgumentBytes their size.
+	Arguments     string `json:"arguments,omitempty"`
+	ArgumentBytes int    `json:"argument_bytes,omitempty"`
+	// Decision is the rule that let a call run or not: "allow", "ask", "deny".
+	Decision string `json:"decision,omitempty"`
+	// Host is the last vendor's host that a call asked, Status the class of its last answer ("2xx"), Bytes what all answers held.
+	Host   string `json:"host,omitempty"`
+	Status string `json:"status,omitempty"`
+	Bytes  int64  `json:"bytes,omitempty"`
+	Millis int64  `json:"ms,omitempty"` // how long a call took
 }
 
 // entryBody is the canonical form that the chain is over, beside seq, time, user and kind.
@@ -41,6 +66,7 @@ type entryBody struct {
 	Reason     string     `json:"reason,omitempty"`
 	Instance   string     `json:"instance"`
 	Version    string     `json:"version,omitempty"`
+	Detail     Detail     `json:"detail,omitzero"`
 	Heads      []headNote `json:"heads,omitempty"`
 }
 
@@ -89,7 +115,7 @@ func (v *Vault) auditRow(stream string, seq int64, e Entry) (AuditRow, error) {
 	body, err := json.Marshal(entryBody{
 		Agent: e.Agent.ID, AgentFrom: e.Agent.Issuer, Connection: e.Connection, Account: e.Account,
 		Scopes: e.Scopes, Tool: e.Tool, Result: e.Result, Reason: e.Reason, Instance: v.cfg.Instance,
-		Version: e.version, Heads: e.heads,
+		Version: e.version, Detail: e.Detail, Heads: e.heads,
 	})
 	if err != nil {
 		return AuditRow{}, fmt.Errorf("encoding audit entry: %w", err)

@@ -25,6 +25,7 @@ type AuditEntry struct {
 	Tool       string
 	Result     string // "ok" or "refused"; "unreadable" where the entry was changed
 	Reason     string
+	Detail     Detail
 	MAC        []byte
 }
 
@@ -152,6 +153,7 @@ func ReadAuditRow(r AuditRow) AuditEntry {
 		return e
 	}
 	e.Agent, e.Connection, e.Account, e.Scopes, e.Tool, e.Result, e.Reason = b.Agent, b.Connection, b.Account, b.Scopes, b.Tool, b.Result, b.Reason
+	e.Detail = b.Detail
 	return e
 }
 

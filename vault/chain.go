@@ -154,8 +154,12 @@ func (v *Vault) begin(ctx context.Context) error {
 		if len(gone) > 0 {
 			e.Reason = "unclean_stop"
 		}
+		news, err := v.configNews(tx)
+		if err != nil {
+			return err
+		}
 		open = append(open, openProcess{Instance: v.cfg.Instance, Stream: c.stream(), Started: now})
-		return errors.Join(v.setOpen(tx, open), v.append(tx, e), v.setSynced(tx, c.stream()))
+		return errors.Join(v.setOpen(tx, open), v.append(tx, append([]Entry{e}, news...)...), v.setSynced(tx, c.stream()))
 	})
 	c.begun, c.noted = err == nil, v.cfg.Now()
 	return err

@@ -45,7 +45,8 @@ var errMoved = errors.New("picked row has moved")
 // What serves a request like an earlier one is remembered for as long as the
 // store's epoch stays the same: such an exchange reads nothing, and its only
 // transaction is that of its entry, which it shares with others of that moment.
-func (v *Vault) Exchange(ctx context.Context, r Request) (*Token, error) {
+func (v *Vault) Exchange(ctx context.Context, r Request) (t *Token, err error) {
+	defer func() { v.noteRefused(ctx, r, err) }()
 	if err := v.lives(ctx); err != nil {
 		return nil, err
 	}
@@ -129,6 +130,7 @@ func (v *Vault) release(ctx context.Context, r Request, p picked) (*Token, error
 	entry := Entry{
 		Kind: "token.released", user: p.row.User, Agent: r.Agent, Connection: p.row.Connection,
 		Account: p.row.ID, Scopes: p.ask(), Tool: r.Tool,
+		Detail: Detail{Call: r.Call, Generation: p.row.Gen, Expires: p.row.AccessExp},
 	}
 	err := v.journal.commit(ctx, v, &member{
 		entry: entry, synced: p.access.Once != "",

@@ -61,10 +61,18 @@ func (r *Records) Delete(ctx context.Context, kind, handle string) error {
 	return err
 }
 
-// Sweep removes expired records, some at a time, and says how many went.
+// sweepAtOnce is how many records one transaction removes.
+const sweepAtOnce = 1000
+
+// Sweep removes expired records, some at a time, and says how many went. Tickets that nobody answered in time are audited on the way.
 func (v *Vault) Sweep(ctx context.Context) (n int, err error) {
 	err = v.store.Update(ctx, func(tx Tx) error {
-		n, err = tx.Records().Sweep(v.now(), 1000)
+		expired, err := v.expireTickets(tx)
+		if err != nil {
+			return err
+		}
+		n, err = tx.Records().Sweep(v.now(), sweepAtOnce)
+		n += expired
 		return err
 	})
 	return n, err

@@ -16,6 +16,7 @@ func (v *Vault) Run(ctx context.Context) error {
 	var jobs sync.WaitGroup
 	for _, job := range []func(context.Context){
 		v.keepChain,
+		v.writeNotesOften,
 		v.sweepRecords,
 		v.keepProcess,
 		v.retryRevocations,

@@ -264,6 +264,8 @@ type RecordRows interface {
 	Put(r Record, now int64) error
 	// Take answers a record and removes it: of takers at the same time one has it, the others ErrNotFound.
 	Take(kind string, hash []byte, now int64) (Record, error)
+	// Expired answers records of one kind whose time has come at now, the first to expire first, at most limit: those that Sweep would remove.
+	Expired(kind string, now int64, limit int) ([]Record, error)
 	// Sweep removes what expired before now, at most limit rows, and says how many it removed.
 	Sweep(now int64, limit int) (int, error)
 }

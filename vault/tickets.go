@@ -53,6 +53,11 @@ func (v *Vault) OpenTicket(ctx context.Context, r TicketRequest) (t Ticket, fres
 			fresh = false
 			return nil
 		}
+		if err == nil && t.State == TicketExpired { // its pointer is replaced below
+			if err := v.append(tx, v.ticketEntry("ticket.expired", t)); err != nil {
+				return err
+			}
+		}
 		if err := v.mayAsk(tx, user, r); err != nil {
 			return err
 		}
@@ -71,6 +76,7 @@ func (v *Vault) OpenTicket(ctx context.Context, r TicketRequest) (t Ticket, fres
 	if err == nil && fresh {
 		v.noticeRequest(t)
 	}
+	v.noteUnasked(ctx, r, err)
 	return t, fresh, err
 }
 
@@ -326,7 +332,11 @@ func (v *Vault) BackOff(ctx context.Context, c Caller, a Agent, connection strin
 		if err != nil {
 			return err
 		}
-		return v.putBackOff(tx, user, a, connection, closed)
+		e := Entry{Kind: "ticket.dismissed", Caller: c, Agent: a, Connection: connection, Reason: "declined"}
+		if closed {
+			e.Reason = "closed"
+		}
+		return errors.Join(v.putBackOff(tx, user, a, connection, closed), v.append(tx, e))
 	})
 }
 

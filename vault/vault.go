@@ -30,6 +30,7 @@ type Config struct {
 	Rand        io.Reader        // nil = crypto/rand
 	Logger      *slog.Logger     // nil = none
 	Version     string           // of the program, for the audit
+	Settings    string           // the configuration in force, without secrets: its keyed hash is audited when it changes; "" = not
 	Anchor      Anchor           // receives heads of the audit; nil = none
 	AccessTTL   time.Duration    // of an agent's access; 0 = 720h
 	TicketTTL   time.Duration    // how long a ticket may be opened; 0 = 24h (serve); stdio has 15m
@@ -69,6 +70,7 @@ type Vault struct {
 
 	chain     chain
 	journal   journal
+	book      notebook
 	refreshes singleflight.Group
 	earlies   sync.Map // grants that are refreshed behind a call's back
 	breakers  breakers
@@ -142,7 +144,7 @@ func (v *Vault) Close() error {
 	done := make(chan struct{})
 	go func() { defer close(done); v.work.close() }()
 	v.beatUntil(done)
-	return errors.Join(v.journal.close(v), v.endChain(context.Background()), v.leave())
+	return errors.Join(v.writeNotes(context.Background(), true), v.journal.close(v), v.endChain(context.Background()), v.leave())
 }
 
 // ID is the vault's own id, drawn when it was made.

@@ -26,12 +26,14 @@ const (
 
 	queryTakeRecord = `DELETE FROM records WHERE kind = $1 AND hash = $2 AND expires > $3 RETURNING ` + recordColumns
 
+	queryExpiredRecords = `SELECT ` + recordColumns + ` FROM records WHERE kind = $1 AND expires <= $2 ORDER BY expires, hash LIMIT $3`
+
 	querySweepRecords = `DELETE FROM records WHERE (kind, hash) IN
 		(SELECT kind, hash FROM records WHERE expires <= $1 ORDER BY expires LIMIT $2)`
 )
 
 func recordQueries() []string {
-	return []string{queryRecord, queryRecordsOf, queryInsertRecord, queryReplaceRecord, queryTakeRecord, querySweepRecords}
+	return []string{queryRecord, queryRecordsOf, queryInsertRecord, queryReplaceRecord, queryTakeRecord, queryExpiredRecords, querySweepRecords}
 }
 
 func scanRecord(s scanner) (r vault.Record, err error) {
@@ -59,6 +61,10 @@ func (r recordRows) Put(rec vault.Record, now int64) error {
 
 func (r recordRows) Take(kind string, hash []byte, now int64) (vault.Record, error) {
 	return one(r.tx, scanRecord, "taking record", queryTakeRecord, kind, hash, now)
+}
+
+func (r recordRows) Expired(kind string, now int64, limit int) ([]vault.Record, error) {
+	return all(r.tx, scanRecord, "listing expired records", queryExpiredRecords, kind, now, limit)
 }
 
 func (r recordRows) Sweep(now int64, limit int) (int, error) {

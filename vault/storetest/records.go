@@ -125,6 +125,16 @@ func recordsSweep(t *testing.T, s vault.Store) {
 			return err
 		})
 	}
+	expired := func(kind string, at int64, limit int) (names []string) {
+		for _, r := range read(t, s, func(tx vault.Tx) ([]vault.Record, error) { return tx.Records().Expired(kind, at, limit) }) {
+			names = append(names, string(r.Value))
+		}
+		return names
+	}
+	same(t, "expired", []string{"value of a", "value of b", "value of c"}, expired("ticket", now+3, 10))
+	same(t, "the first", []string{"value of a"}, expired("ticket", now+3, 1))
+	same(t, "of another kind", nil, expired("state", now+3, 10))
+	same(t, "none yet", nil, expired("ticket", now, 10))
 	sweep(2, 2)
 	readErr(t, s, vault.ErrNotFound, getRecord("ticket", bytes16("b"), now))
 	read(t, s, getRecord("ticket", bytes16("c"), now)) // the oldest go first
