@@ -24,22 +24,26 @@ const maxToken = 16 << 10
 func (s *Server) bearer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Has("access_token") {
+			s.unproved(r, "token_in_query")
 			s.challenge(w, http.StatusBadRequest, "invalid_request", "A token may only be sent in the Authorization header.")
 			return
 		}
 		raw, given := bearerOf(r)
 		if !given || s.cfg.Verifier == nil {
+			s.unproved(r, "no_token")
 			s.challenge(w, http.StatusUnauthorized, "", "An access token is needed.")
 			return
 		}
 		person, agent, err := s.cfg.Verifier.Verify(r.Context(), raw)
 		if bad, ok := errors.AsType[*TokenError](err); ok {
 			s.log.InfoContext(r.Context(), "token refused", "check", bad.Check)
+			s.unproved(r, strings.ReplaceAll(bad.Check, " ", "_"))
 			s.challenge(w, http.StatusUnauthorized, "invalid_token", "The access token is not valid here ("+bad.Check+").")
 			return
 		}
 		if err != nil {
 			s.log.ErrorContext(r.Context(), "verifying token", "error", err)
+			s.unproved(r, "issuer_unreachable")
 			w.Header().Set("Retry-After", "30")
 			http.Error(w, "The issuer of access tokens cannot be reached. Try again later.", http.StatusServiceUnavailable)
 			return

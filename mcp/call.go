@@ -34,6 +34,9 @@ type call struct {
 	agent  vault.Agent
 	source source
 
+	err      error  // of the last run
+	reason   string // why it ended without one
+	ended    bool
 	lack     *vault.ConsentError // of the last run
 	state    requestState        // zero without one
 	accepted bool                // the person agreed, in the client, to open the link
@@ -61,7 +64,9 @@ func (s *Server) handle(ctx context.Context, req mcpgo.CallToolRequest) (res *mc
 		return refusal, nil
 	}
 	c.began = began
+	defer s.called(ctx, c)
 	r := s.serve(ctx, c, req.Params.MultiRoundTripParams)
+	c.ended = true
 	return r.result, r.err
 }
 
@@ -74,10 +79,12 @@ func (s *Server) begin(ctx context.Context, req mcpgo.CallToolRequest, ref strin
 	}
 	c := &call{entry: e, args: rawArguments(req), peer: s.peerOf(ctx, o), stdio: o.stdio}
 	if rule := s.rule(e); rule != ruleAllow {
+		s.refused(ctx, c, o, "policy_"+rule)
 		return nil, failed(wordsRule(e.tool.Name, rule))
 	}
 	var err error
 	if c.digest, err = digestOf(c.args); err != nil {
+		s.refused(ctx, c, o, "arguments")
 		return nil, failed(wordsArguments)
 	}
 	if c.vault, err = s.vault.get(ctx); err != nil {
@@ -88,6 +95,7 @@ func (s *Server) begin(ctx context.Context, req mcpgo.CallToolRequest, ref strin
 		return nil, failed(wordsInternal(ref))
 	}
 	if what := s.limits.take(c.person.Caller, c.agent, e.kind != tools.Read && !e.own); what != "" {
+		s.refused(ctx, c, o, what)
 		return nil, failed(wordsRate(what))
 	}
 	c.source = source{vault: c.vault, person: c.person, agent: c.agent, tool: e.tool.Name, call: ref}
@@ -102,7 +110,7 @@ func (s *Server) serve(ctx context.Context, c *call, given mcpgo.MultiRoundTripP
 	}
 	for range maxRounds {
 		res, err := c.entry.run(ctx, c)
-		if err == nil {
+		if c.err = err; err == nil {
 			return reply{result: succeeded(res)}
 		}
 		lack := c.lacking(err)
@@ -129,9 +137,8 @@ func (s *Server) resume(ctx context.Context, c *call, given mcpgo.MultiRoundTrip
 	}
 	if err != nil {
 		s.log.WarnContext(ctx, "request state refused", "tool", c.entry.tool.Name, "caller", c.vault.Pseudonym(c.person.Caller))
-		if err := c.vault.Audit(ctx, vault.Entry{Kind: "request_state.refused", Caller: c.person.Caller, Agent: c.agent, Tool: c.entry.tool.Name, Result: "refused"}); err != nil {
-			s.log.ErrorContext(ctx, "writing audit", "error", err)
-		}
+		s.note(ctx, vault.Entry{Kind: "request_state.refused", Caller: c.person.Caller, Agent: c.agent, Tool: c.entry.tool.Name})
+		c.reason = "request_state"
 		return reply{result: failed(wordsForeignState(c.entry.tool.Name))}, true
 	}
 	c.state = st
@@ -143,8 +150,10 @@ func (s *Server) resume(ctx context.Context, c *call, given mcpgo.MultiRoundTrip
 	case mcpgo.ElicitationResponseActionAccept:
 		c.accepted = true
 	case mcpgo.ElicitationResponseActionDecline:
+		c.reason = "declined"
 		return s.declined(ctx, c, false), true
 	case mcpgo.ElicitationResponseActionCancel:
+		c.reason = "closed"
 		return s.declined(ctx, c, true), true
 	}
 	return reply{}, false

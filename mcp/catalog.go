@@ -16,8 +16,9 @@ type entry struct {
 	kind  tools.Kind
 	needs []provider.Need // nil for our own
 	// own says that the tool is about Grantry itself: no policy of writes applies.
-	own bool
-	run func(ctx context.Context, c *call) (*tools.Result, error)
+	own  bool
+	hash string // of all that a client is told of it
+	run  func(ctx context.Context, c *call) (*tools.Result, error)
 }
 
 // catalog is all tools, vendor tools first, in the order of the config.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -35,6 +37,7 @@ type fakeVault struct {
 	backOff  map[string]time.Time
 	requests []vault.Request
 	audited  []vault.Entry
+	offered  []map[string]string
 	lack     *vault.ConsentError // answered by every exchange when set
 	err      error               // the same, of any kind
 	ttl      time.Duration
@@ -84,6 +87,22 @@ func (f *fakeVault) Audit(_ context.Context, e vault.Entry) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.audited = append(f.audited, e)
+	return nil
+}
+
+// Note writes each entry: that they are counted is the vault's.
+func (f *fakeVault) Note(ctx context.Context, e vault.Entry) error { return f.Audit(ctx, e) }
+
+func (f *fakeVault) MAC(label string, msg []byte) []byte {
+	m := hmac.New(sha256.New, []byte(label))
+	m.Write(msg)
+	return m.Sum(nil)
+}
+
+func (f *fakeVault) ToolsOffered(_ context.Context, hashes map[string]string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.offered = append(f.offered, hashes)
 	return nil
 }
 
@@ -263,4 +282,11 @@ func (f *fakeVault) ticketCount() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.tickets)
+}
+
+// entries are the audit entries of one kind.
+func (f *fakeVault) entries(kind string) []vault.Entry {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(f.audited), func(e vault.Entry) bool { return e.Kind != kind })
 }

@@ -19,6 +19,8 @@ import (
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
+
+	"github.com/grantry/grantry/vault"
 )
 
 const (
@@ -31,6 +33,7 @@ const (
 // before the origin and the bearer are proved, and mcp-go comes last.
 // Checking the Host is the app's, for all its paths.
 func (s *Server) Handler() http.Handler {
+	s.background(func() { _, _ = s.vault.get(s.stopping) }) // what is offered is audited at the start; a failure shows at the first call
 	h := s.lifetime(s.streamable())
 	h = s.known(h)
 	h = s.inSession(h)
@@ -102,6 +105,7 @@ func (s *Server) origin(next http.Handler) http.Handler {
 			return
 		}
 		if len(origins) != 1 || !slices.Contains(allowed, strings.ToLower(origins[0])) {
+			s.note(r.Context(), vault.Entry{Kind: "request.refused", Reason: "origin"})
 			http.Error(w, "This origin may not use Grantry. The operator can list it under allowed_origins.", http.StatusForbidden)
 			return
 		}

@@ -49,6 +49,7 @@ func New(cfg Config) (*Server, error) {
 		asks:    newAsks(cfg.MaxWaiting),
 		limits:  newLimiter(cfg.Limits, cfg.Now),
 	}
+	s.vault.opened = s.offer
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	hooks := &server.Hooks{}
 	hooks.AddAfterInitialize(s.remember)
@@ -63,6 +64,11 @@ func New(cfg Config) (*Server, error) {
 		if _, double := s.entries[e.tool.Name]; double {
 			return nil, fmt.Errorf("configuring MCP server: two tools are named %s", e.tool.Name)
 		}
+		hash, err := hashOf(e.tool)
+		if err != nil {
+			return nil, fmt.Errorf("configuring MCP server: %w", err)
+		}
+		e.hash = hash
 		s.entries[e.tool.Name] = e
 		s.mcp.AddTool(e.tool, s.handle)
 	}

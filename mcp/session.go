@@ -9,6 +9,8 @@ import (
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
+
+	"github.com/grantry/grantry/vault"
 )
 
 // sessionResolver gives mcp-go the 2025-era sessions of the caller of a
@@ -71,6 +73,7 @@ func (s *Server) inSession(next http.Handler) http.Handler {
 		}
 		o, _ := originOf(r.Context())
 		if _, ok := s.clients.of(id, o.owner()); !ok {
+			s.note(r.Context(), vault.Entry{Kind: "request.refused", Caller: o.person.Caller, Agent: o.agent, Reason: "session"})
 			http.Error(w, "no such session: send initialize again", http.StatusNotFound)
 			return
 		}

@@ -21,6 +21,7 @@ type source struct {
 	mu    sync.Mutex
 	needs []provider.Need
 	last  *provider.Bearer
+	heard heard
 }
 
 // Bearer implements tools.Source.

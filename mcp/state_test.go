@@ -44,8 +44,9 @@ func TestStateOfAnotherCall(t *testing.T) {
 			t.Fatalf("%s: the tool ran", name)
 		}
 	}
+	audited := len(w.vault.entries("request_state.refused"))
 	w.vault.mu.Lock()
-	audited, backedOff := len(w.vault.audited), len(w.vault.backOff)
+	backedOff := len(w.vault.backOff)
 	w.vault.mu.Unlock()
 	if audited != 7 || backedOff != 0 {
 		t.Errorf("%d audit entries, %d back-offs", audited, backedOff)

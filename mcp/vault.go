@@ -29,12 +29,19 @@ type Accounts interface {
 	ID() string
 }
 
-// Sealer keeps what a client carries for us from being read or made up, and writes down what was refused.
+// Sealer keeps what a client carries for us from being read or made up.
 type Sealer interface {
 	SealState(purpose string, plaintext []byte) (string, error)
 	OpenState(purpose, sealed string) ([]byte, error)
+}
+
+// Auditor writes down what happened, see [vault.Entry].
+type Auditor interface {
 	Pseudonym(c vault.Caller) string
+	MAC(label string, msg []byte) []byte
 	Audit(ctx context.Context, e vault.Entry) error
+	Note(ctx context.Context, e vault.Entry) error
+	ToolsOffered(ctx context.Context, hashes map[string]string) error
 }
 
 // Vault is what this package needs of a *vault.Vault.
@@ -43,12 +50,14 @@ type Vault interface {
 	Tickets
 	Accounts
 	Sealer
+	Auditor
 }
 
 // opener opens the vault when the first call needs it, so that a client that
 // only lists tools does not wait for a key or a disk. A failure is not kept.
 type opener struct {
-	open func(context.Context) (Vault, error)
+	open   func(context.Context) (Vault, error)
+	opened func(context.Context, Vault) // hears of it, once
 
 	mu sync.Mutex
 	v  Vault
@@ -65,5 +74,6 @@ func (o *opener) get(ctx context.Context) (Vault, error) {
 		return nil, err
 	}
 	o.v = v
+	o.opened(ctx, v)
 	return v, nil
 }

@@ -44,7 +44,7 @@ func newClient(src Source, b provider.Bearer, vendor string, binding cursorBindi
 		return fresh, nil
 	}
 	hc := b.Client(nil, renew)
-	hc.Transport = &answers{next: hc.Transport, provider: vendor}
+	hc.Transport = &answers{next: observe(src, hc.Transport), provider: vendor}
 	hc.Timeout = callTimeout
 	return &Client{Client: hc, Account: b.Account, APIBase: b.APIBase, Provider: vendor, binding: binding}
 }

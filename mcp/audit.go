@@ -1,0 +1,161 @@
+package mcp
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+
+	mcpgo "github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/grantry/grantry/tools"
+	"github.com/grantry/grantry/vault"
+	"github.com/grantry/grantry/vault/provider"
+)
+
+// heard is what a vendor answered in one call.
+type heard struct {
+	mu     sync.Mutex
+	host   string
+	status int
+	bytes  int64
+}
+
+// Answered implements tools.Observer.
+func (s *source) Answered(host string, status int) {
+	s.heard.mu.Lock()
+	defer s.heard.mu.Unlock()
+	s.heard.host, s.heard.status = host, status
+}
+
+// Received implements tools.Observer.
+func (s *source) Received(n int) {
+	s.heard.mu.Lock()
+	defer s.heard.mu.Unlock()
+	s.heard.bytes += int64(n)
+}
+
+// hashOf is a hash of all that a client is told of a tool.
+func hashOf(t mcpgo.Tool) (string, error) {
+	raw, err := json.Marshal(t)
+	if err != nil {
+		return "", fmt.Errorf("encoding tool %s: %w", t.Name, err)
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:16]), nil
+}
+
+// offer has the vault compare what is offered with what was offered before (R83).
+func (s *Server) offer(ctx context.Context, v Vault) {
+	hashes := map[string]string{}
+	for name, e := range s.entries {
+		hashes[name] = e.hash
+	}
+	if err := v.ToolsOffered(context.WithoutCancel(ctx), hashes); err != nil {
+		s.log.ErrorContext(ctx, "auditing what is offered", "error", err)
+	}
+}
+
+// note writes down something that was refused and that others can cause at will.
+func (s *Server) note(ctx context.Context, e vault.Entry) {
+	e.Result = "refused"
+	v, err := s.vault.get(ctx)
+	if err == nil {
+		err = v.Note(context.WithoutCancel(ctx), e)
+	}
+	if err != nil {
+		s.log.ErrorContext(ctx, "writing audit", "error", err)
+	}
+}
+
+// unproved notes a request without a good token.
+func (s *Server) unproved(r *http.Request, why string) {
+	s.note(r.Context(), vault.Entry{Kind: "auth.refused", Reason: why})
+}
+
+// refused notes a call that did not run: for a rule, its arguments or a limit.
+func (s *Server) refused(ctx context.Context, c *call, o origin, why string) {
+	v, err := s.vault.get(ctx)
+	if err != nil {
+		return // nothing was done, and there is nowhere to say so
+	}
+	if c.person.IsZero() {
+		if c.person, c.agent, err = s.identify(o, c.peer, v); err != nil {
+			return
+		}
+	}
+	s.note(ctx, vault.Entry{Kind: "tool.refused", Caller: c.person.Caller, Agent: c.agent, Tool: c.entry.tool.Name, Reason: why})
+}
+
+// called writes down how a call ended. One that got no token and failed is
+// counted rather than written each time: an agent may repeat it for ever.
+func (s *Server) called(ctx context.Context, c *call) {
+	e := vault.Entry{
+		Kind: "tool.called", Caller: c.person.Caller, Agent: c.agent, Tool: c.entry.tool.Name,
+		Detail: vault.Detail{
+			Call: c.source.call, Hash: c.entry.hash, Decision: ruleAllow,
+			Arguments: c.argumentsMAC(), ArgumentBytes: len(c.args), Millis: s.cfg.Now().Sub(c.began).Milliseconds(),
+		},
+	}
+	e.Result, e.Reason = c.outcome(ctx)
+	write := c.vault.Audit
+	if b := c.source.used(&e.Detail); b != nil {
+		e.Account = b.Grant
+		if b.Connection != nil {
+			e.Connection = b.Connection.Name()
+		}
+	} else if e.Result != "ok" {
+		write = c.vault.Note
+	}
+	if err := write(context.WithoutCancel(ctx), e); err != nil {
+		s.log.ErrorContext(ctx, "writing audit", "error", err, "reference", c.source.call)
+	}
+}
+
+// argumentsMAC tells whether two calls of one person had the same arguments, to who has the vault's key, and nobody anything else.
+func (c *call) argumentsMAC() string {
+	msg := append([]byte(c.vault.Pseudonym(c.person.Caller)+"\x00"), c.digest...)
+	return hex.EncodeToString(c.vault.MAC("mcp/arguments/v1", msg)[:16])
+}
+
+// used is the bearer that the call got last, nil for none, and fills in what the vendor answered.
+func (s *source) used(d *vault.Detail) *provider.Bearer {
+	s.heard.mu.Lock()
+	d.Host, d.Bytes = s.heard.host, s.heard.bytes
+	if s.heard.status > 0 {
+		d.Status = fmt.Sprintf("%dxx", s.heard.status/100)
+	}
+	s.heard.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
+}
+
+// outcome is how a call ended, in our codes.
+func (c *call) outcome(ctx context.Context) (result, reason string) {
+	switch {
+	case !c.ended:
+		return "failed", "panic"
+	case c.err == nil && c.reason == "":
+		return "ok", ""
+	case c.reason != "":
+		return "refused", c.reason
+	}
+	if lack := c.lacking(c.err); lack != nil {
+		return "refused", string(lack.Reason)
+	}
+	if _, ok := errors.AsType[*tools.InputError](c.err); ok {
+		return "refused", "arguments"
+	}
+	if _, ok := errors.AsType[*tools.APIError](c.err); ok {
+		return "failed", "vendor"
+	}
+	if ctx.Err() != nil {
+		return "failed", "cancelled"
+	}
+	return "failed", "internal"
+}
