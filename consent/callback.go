@@ -109,6 +109,7 @@ func (h *Handler) callbackWithoutSession(v *visit, connection string) {
 		},
 		Links: []link{{Text: "Sign in", To: "/signin"}},
 	}
+	h.note(v, vault.Entry{Kind: "callback.refused", Connection: connection, Reason: "no_session"})
 	t, err := h.cfg.Vault.FlowOwner(v.ctx(), connection, v.r.URL.Query().Get("state"))
 	if err == nil {
 		// The link holds no more than the ticket's owner has; it asks for a sign-in.
@@ -123,8 +124,12 @@ func (h *Handler) callbackFailed(v *visit, connection, state string, err error) 
 		h.broken(v, "finishing flow", err)
 		return
 	}
-	if fe.Failure == vault.FlowState && h.reloaded(v, state) {
-		return
+	if fe.Failure == vault.FlowState {
+		if h.reloaded(v, state) {
+			h.note(v, vault.Entry{Kind: "callback.refused", Connection: connection, Reason: "replayed"})
+			return
+		}
+		h.note(v, vault.Entry{Kind: "callback.refused", Connection: connection, Reason: "state"})
 	}
 	h.cfg.Logger.Warn("flow made no grant", "failure", string(fe.Failure), "connection", connection,
 		"caller", h.cfg.Vault.Pseudonym(v.person.Caller), "error", fe.Err)

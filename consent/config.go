@@ -55,6 +55,7 @@ type Notary interface {
 	MAC(label string, msg []byte) []byte
 	Pseudonym(c vault.Caller) string
 	Audit(ctx context.Context, e vault.Entry) error
+	Note(ctx context.Context, e vault.Entry) error
 }
 
 // Vault is everything that the pages call of *vault.Vault, in parts.

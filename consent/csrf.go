@@ -68,6 +68,7 @@ func (h *Handler) parseForm(v *visit) bool {
 }
 
 func (h *Handler) forbidCrossSite(v *visit) {
+	h.noteRequest(v, "cross_site")
 	h.message(v, message{
 		Status: http.StatusForbidden, Tone: toneBad, Title: "That did not come from this page",
 		Text: []string{"Another website tried to press a button here in your name. Nothing was done."},

@@ -22,6 +22,7 @@ type fakeVault struct {
 	accounts  []vault.Account
 	access    []vault.Access
 	entries   []vault.Entry
+	auditErr  error             // of every entry
 	redeemed  int               // codes that went to the vendor
 	answers   []vault.Answer    // of Allow
 	fail      *vault.FlowError  // what Finish answers once the checks have passed
@@ -288,9 +289,15 @@ func (f *fakeVault) Pseudonym(c vault.Caller) string {
 	return fmt.Sprintf("%x", f.MAC("p", []byte(c.Subject)))[:8]
 }
 
+// Note writes each entry: that they are counted is the vault's.
+func (f *fakeVault) Note(ctx context.Context, e vault.Entry) error { return f.Audit(ctx, e) }
+
 func (f *fakeVault) Audit(_ context.Context, e vault.Entry) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.auditErr != nil {
+		return f.auditErr
+	}
 	f.entries = append(f.entries, e)
 	return nil
 }
@@ -345,4 +352,11 @@ func (r *fakeRecords) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.puts
+}
+
+// kind are the audit entries of one kind.
+func (f *fakeVault) kind(kind string) []vault.Entry {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(f.entries), func(e vault.Entry) bool { return e.Kind != kind })
 }

@@ -22,6 +22,11 @@ func (h *Handler) peerAllowed(v *visit) bool {
 		return true
 	}
 	h.cfg.Logger.Warn("browser refused", "reason", err)
+	if errors.Is(err, ErrPeerUnknown) {
+		h.noteRequest(v, "peer_unknown")
+	} else {
+		h.noteRequest(v, "peer")
+	}
 	h.message(v, peerMessage(err))
 	return false
 }

@@ -80,6 +80,9 @@ func (h *Handler) loadSession(v *visit) bool {
 		v.person = s.Person
 		h.touch(v, s)
 	}
+	if h.cfg.Local == nil {
+		h.noteSession(v, cookie, s)
+	}
 	return true
 }
 

@@ -138,6 +138,7 @@ func (h *Handler) finishSignIn(v *visit) {
 	}
 	h.dropFlowCookie(v, "signin", state)
 	if sum := sha256.Sum256([]byte(h.flowCookie(v, "signin", state))); !hmac.Equal(sum[:], f.Cookie) {
+		h.noteSignIn(v, "browser")
 		h.message(v, message{
 			Status: http.StatusForbidden, Tone: toneBad, Title: "This sign-in was started in another browser",
 			Text:  []string{"Nobody was signed in here. If a link brought you to this page, whoever sent it wanted you to use their session."},
@@ -168,6 +169,10 @@ func (h *Handler) acceptSignIn(v *visit, f signInFlow, q url.Values) {
 	}
 	if err != nil {
 		h.signInFailed(v, f, err)
+		return
+	}
+	if err := h.cfg.Vault.Audit(v.ctx(), vault.Entry{Kind: "person.signed_in", Caller: p.Caller}); err != nil {
+		h.broken(v, "writing audit", err)
 		return
 	}
 	if err := h.startSession(v, p, at.Add(h.issuer.cfg.MaxAge)); err != nil {
@@ -216,9 +221,13 @@ func (h *Handler) signOut(v *visit) {
 		h.staleForm(v, "/signout")
 		return
 	}
+	who := v.person.Caller
 	if err := h.endSession(v); err != nil {
 		h.broken(v, "ending session", err)
 		return
+	}
+	if err := h.cfg.Vault.Audit(v.ctx(), vault.Entry{Kind: "person.signed_out", Caller: who}); err != nil {
+		h.cfg.Logger.Error("audit not written", "kind", "person.signed_out", "error", err) // the session is over all the same
 	}
 	if handle := v.r.PostForm.Get("ticket"); handle != "" {
 		h.askSignIn(v, comeBack{Path: ticketPath(handle), Prompt: "login"})

@@ -13,6 +13,7 @@ func (h *Handler) signInOver(v *visit, err error) {
 		h.broken(v, "reading sign-in", err)
 		return
 	}
+	h.noteSignIn(v, "state")
 	h.message(v, message{
 		Status: http.StatusBadRequest, Title: "This sign-in is over",
 		Text:  []string{"It was used already, or it took longer than ten minutes."},
@@ -22,6 +23,7 @@ func (h *Handler) signInOver(v *visit, err error) {
 
 // signInRefused is an answer with an error instead of a code.
 func (h *Handler) signInRefused(v *visit, f signInFlow, code string) {
+	h.noteSignIn(v, known(code))
 	m := message{
 		Status: http.StatusForbidden, Title: "You were not signed in",
 		Text: []string{"The sign-in page sent you back without signing you in. Nothing was connected or changed."},
@@ -47,6 +49,7 @@ func known(code string) string {
 
 func (h *Handler) signInFailed(v *visit, f signInFlow, err error) {
 	h.cfg.Logger.Warn("sign-in made no session", "error", err)
+	h.noteSignIn(v, signInReason(err))
 	m := message{Tone: toneBad}
 	switch {
 	case errors.Is(err, errIssuerMixup):

@@ -89,6 +89,7 @@ func (h *Handler) answerTicket(v *visit) {
 	case v.person.Caller != t.Owner.Caller:
 		h.foreign(v, t, handle)
 	case t.Over() && !again:
+		h.note(v, vault.Entry{Kind: "ticket.replayed", Agent: t.Agent, Tool: t.Tool, Reason: string(t.State)})
 		h.over(v, t, handle)
 	case !valid:
 		h.staleForm(v, ticketPath(handle))

@@ -42,7 +42,7 @@ func (h *Handler) foreign(v *visit, t vault.Ticket, handle string) {
 	if len(t.Options) > 0 {
 		entry.Connection = t.Options[0].Connection
 	}
-	if err := h.cfg.Vault.Audit(v.ctx(), entry); err != nil {
+	if err := h.cfg.Vault.Note(v.ctx(), entry); err != nil {
 		h.broken(v, "writing audit", err)
 		return
 	}
@@ -108,6 +108,7 @@ func (h *Handler) over(v *visit, t vault.Ticket, handle string) {
 
 // staleForm answers a form that was made for another session, or for none (R11).
 func (h *Handler) staleForm(v *visit, back string) {
+	h.noteRequest(v, "stale_form")
 	h.message(v, message{
 		Status: http.StatusForbidden, Title: "This page was open for too long",
 		Text:  []string{"Your session has ended or changed since the page was shown, so the button did nothing. Open the page again and press it once more."},

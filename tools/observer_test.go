@@ -27,7 +27,7 @@ func (l *listening) Received(n int) { l.bytes += n }
 func TestObserverHearsEveryAnswer(t *testing.T) {
 	t.Parallel()
 	src := &listening{Source: tooltest.NewSource(t, "google", newVendor(http.StatusServiceUnavailable))}
-	tooltest.Call[answer](t, getTool(http.MethodGet), src, `{}`)
+	tooltest.Call[answer](t, getTool(http.MethodGet), src, `{"query":"x"}`)
 	if !slices.Equal(src.statuses, []int{503, 200}) || !slices.Equal(src.hosts, []string{"www.googleapis.com", "www.googleapis.com"}) {
 		t.Errorf("heard %v of %v", src.statuses, src.hosts)
 	}

@@ -266,7 +266,7 @@ func (v *Vault) checkCallback(ctx context.Context, c Callback) (fl flow, err err
 	if c.Person.Caller != fl.Owner || !same {
 		e := v.ticketEntry("connect.subject_mismatch", t)
 		e.Result, e.Caller = "refused", c.Person.Caller
-		if err := v.Audit(ctx, e); err != nil {
+		if err := v.Note(ctx, e); err != nil {
 			v.log.Error("writing the audit entry", "error", err)
 		}
 		return fl, &FlowError{Failure: FlowBrowser, Connection: c.Connection}

@@ -86,7 +86,7 @@ func TestAnchorFile(t *testing.T) {
 	}
 	marks, unread, err := app.ReadAnchor(to)
 	last := marks[len(marks)-1]
-	if err != nil || unread != 0 || last.Vault != id || last.Stream != "main" || last.Seq != 4 || len(last.MAC) != 64 {
+	if err != nil || unread != 0 || last.Vault != id || last.Stream != "main" || last.Seq != 5 || len(last.MAC) != 64 {
 		t.Fatalf("marks %+v, %d, %v", marks, unread, err)
 	}
 	if err := os.WriteFile(db, old, 0o600); err != nil {
@@ -170,7 +170,7 @@ func TestAnchorAddress(t *testing.T) {
 	live(t, program(t, t.TempDir(), srv.URL+"/moved", false))
 	mu.Lock()
 	defer mu.Unlock()
-	if len(got) == 0 || got[len(got)-1].Vault != id || got[len(got)-1].Seq != 2 {
+	if len(got) == 0 || got[len(got)-1].Vault != id || got[len(got)-1].Seq != 3 {
 		t.Errorf("got %+v", got)
 	}
 	if elsewhere != 0 {

@@ -32,7 +32,7 @@ func (a *App) routes(v *vault.Vault, m *mcp.Server, pages *consent.Handler, publ
 		}
 		plain(w, http.StatusOK, "ready")
 	})
-	mux.Handle("/", a.hosts(publicURL, inner))
+	mux.Handle("/", a.hosts(v, publicURL, inner))
 	return mux
 }
 
@@ -53,7 +53,7 @@ func plain(w http.ResponseWriter, code int, text string) {
 
 // hosts refuses requests for a name that is not ours: the answer to DNS
 // rebinding (R38). An entry without a port holds for any port.
-func (a *App) hosts(publicURL string, next http.Handler) http.Handler {
+func (a *App) hosts(v *vault.Vault, publicURL string, next http.Handler) http.Handler {
 	allowed := slices.Clone(a.cfg.AllowedHosts)
 	if u, err := url.Parse(publicURL); err == nil {
 		allowed = append(allowed, strings.ToLower(u.Hostname()), strings.ToLower(u.Host))
@@ -64,6 +64,9 @@ func (a *App) hosts(publicURL string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		bare(w.Header())
 		if !allowedHost(allowed, r.Host) {
+			if err := v.Note(r.Context(), vault.Entry{Kind: "request.refused", Result: "refused", Reason: "host"}); err != nil {
+				a.log.Error("writing audit", "error", err)
+			}
 			plain(w, http.StatusForbidden, "this server does not answer to that host name; if it should, add it to allowed_hosts")
 			return
 		}
