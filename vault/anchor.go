@@ -176,37 +176,48 @@ func (e *MarkError) Error() string {
 // CheckMarks compares anchored heads with the chain, without walking it. The first that is missing or different is a *MarkError.
 func (v *Vault) CheckMarks(ctx context.Context, marks []Mark) error {
 	return v.store.View(ctx, func(tx Tx) error {
-		_, err := v.checkMarks(tx, marks)
+		_, _, err := v.checkMarks(tx, marks)
 		return err
 	})
 }
 
-// checkMarks answers how many marks it compared.
-func (v *Vault) checkMarks(tx Tx, marks []Mark) (n int, err error) {
-	own, err := v.inForce(tx, marks)
+// checkMarks answers how many marks it compared, and how many are of entries that were pruned.
+func (v *Vault) checkMarks(tx Tx, marks []Mark) (n, gone int, err error) {
+	pruned, err := v.segments(tx)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
+	}
+	own, err := v.inForce(tx, pruned, marks)
+	if err != nil {
+		return 0, 0, err
 	}
 	if len(own) == 0 && len(marks) > 0 {
-		return 0, &MarkError{Mark: marks[len(marks)-1], Stranger: true}
+		return 0, 0, &MarkError{Mark: marks[len(marks)-1], Stranger: true}
 	}
 	for _, m := range own {
+		if away, same := pruned.mark(m); same && m.Seq == pruned[m.Stream].Last {
+			n++
+			continue
+		} else if away && same {
+			gone++
+			continue
+		}
 		row, err := entryAt(tx, m.Stream, m.Seq)
 		if err != nil {
-			return n, err
+			return n, gone, err
 		}
 		if row.Seq != m.Seq || hex.EncodeToString(row.MAC) != m.MAC {
 			head, _, err := tx.Audit().Head(m.Stream)
-			return n, errors.Join(&MarkError{Mark: m, Head: head}, err)
+			return n, gone, errors.Join(&MarkError{Mark: m, Head: head}, err)
 		}
 		n++
 	}
-	return n, nil
+	return n, gone, nil
 }
 
 // inForce leaves out the marks of other vaults, and those before the last new
 // segment. A segment that is not in the chain, or stands there a second time, is a mark like any other.
-func (v *Vault) inForce(tx Tx, marks []Mark) ([]Mark, error) {
+func (v *Vault) inForce(tx Tx, pruned segments, marks []Mark) ([]Mark, error) {
 	var own []Mark
 	var segments []Mark
 	for _, m := range marks {
@@ -218,7 +229,7 @@ func (v *Vault) inForce(tx Tx, marks []Mark) ([]Mark, error) {
 			if err != nil {
 				return nil, err
 			}
-			if row.Kind == kindSegment && hex.EncodeToString(row.MAC) == m.MAC {
+			if pruned.anew(m) || row.Kind == kindSegment && hex.EncodeToString(row.MAC) == m.MAC {
 				segments, own = append(segments, m), nil
 			}
 		}

@@ -50,7 +50,12 @@ func (v *Vault) AuditLog(ctx context.Context, q AuditQuery) iter.Seq2[AuditEntry
 		}
 		l := &auditLog{v: v, q: q, people: map[string]Person{}}
 		for _, h := range heads {
-			l.cursors = append(l.cursors, &cursor{stream: h.Stream, next: max(q.From[h.Stream], 1), last: h.Seq})
+			from, err := v.logFrom(ctx, q, h)
+			if err != nil {
+				yield(AuditEntry{}, err)
+				return
+			}
+			l.cursors = append(l.cursors, &cursor{stream: h.Stream, next: from, last: h.Seq})
 		}
 		for {
 			e, ok, err := l.pop(ctx)
@@ -63,6 +68,23 @@ func (v *Vault) AuditLog(ctx context.Context, q AuditQuery) iter.Seq2[AuditEntry
 			}
 		}
 	}
+}
+
+// logFrom is the number from which a stream is read.
+func (v *Vault) logFrom(ctx context.Context, q AuditQuery, h AuditHead) (from int64, err error) {
+	from = max(q.From[h.Stream], 1)
+	if q.Since.IsZero() {
+		return from, nil
+	}
+	err = v.store.View(ctx, func(tx Tx) error {
+		rows, err := tx.Audit().Read(h.Stream, from, 1) // what is before it was pruned
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		from, err = firstSince(tx, h.Stream, rows[0].Seq, h.Seq, Millis(q.Since))
+		return err
+	})
+	return from, err
 }
 
 // auditLog merges the streams.

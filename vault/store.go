@@ -281,7 +281,7 @@ type AuditRow struct {
 	MAC    []byte // 32 bytes
 }
 
-// AuditRows are the log. There is no way to change or remove a row.
+// AuditRows are the log. There is no way to change a row, or to remove one but from the beginning.
 type AuditRows interface {
 	// Head answers the last sequence number of a stream and its MAC; 0 and nil for an empty one.
 	Head(stream string) (int64, []byte, error)
@@ -289,6 +289,8 @@ type AuditRows interface {
 	Append(rows []AuditRow) error
 	// Read answers rows from seq on, at most limit.
 	Read(stream string, seq int64, limit int) ([]AuditRow, error)
+	// Prune removes a stream's rows up to last; ErrConflict when that would be all of them.
+	Prune(stream string, last int64) error
 	// Streams answers the names of all chains, sorted.
 	Streams() ([]string, error)
 }

@@ -28,8 +28,10 @@ type AuditCheck struct {
 
 // AuditReport is what was verified.
 type AuditReport struct {
-	Streams []AuditHead // one per chain, with the number and MAC of its last entry
-	Marks   int         // anchored heads that were found again
+	Streams []AuditHead    // one per chain, with the number and MAC of its last entry
+	Pruned  []AuditSegment // what is left of entries that were pruned on purpose
+	Marks   int            // anchored heads that were found again
+	Gone    int            // and those that were pruned, so that nothing can be said of them
 	Crashes []Crash
 }
 
@@ -40,10 +42,13 @@ type Crash struct {
 	Synced int64
 }
 
-// Entries counts the entries of all streams.
+// Entries counts the entries that all streams have.
 func (r AuditReport) Entries() (n int64) {
 	for _, s := range r.Streams {
 		n += s.Seq
+	}
+	for _, s := range r.Pruned {
+		n -= s.Count
 	}
 	return n
 }
@@ -74,16 +79,49 @@ func (v *Vault) VerifyAudit(ctx context.Context) (int64, error) {
 // CheckAudit walks all chains, compares what their entries say of each other's
 // heads, and then the marks of an anchor. It finds what was changed, removed,
 // inserted or moved. That the last entries of all streams were cut off shows only against
-// marks from outside. Its errors are *ChainError and *MarkError, for the first that is wrong.
+// marks from outside. Its errors are *ChainError and *MarkError, for the first that is wrong, and ErrSegments.
 func (v *Vault) CheckAudit(ctx context.Context, check AuditCheck) (r AuditReport, err error) {
-	if r.Streams, err = v.AuditHeads(ctx); err != nil {
-		return r, err
+	for {
+		gone, heads, err := v.wholeOf(ctx)
+		if err != nil {
+			return r, err
+		}
+		r, err = v.checkAudit(ctx, check, gone, heads)
+		var broken *ChainError
+		if !errors.As(err, &broken) {
+			return r, err
+		}
+		now, _, again := v.wholeOf(ctx)
+		if again != nil || now[broken.Stream].Last == gone[broken.Stream].Last {
+			return r, err
+		} // it was pruned meanwhile
+	}
+}
+
+// wholeOf is what there is to verify: what was pruned, and where the streams end.
+func (v *Vault) wholeOf(ctx context.Context) (gone segments, heads []AuditHead, err error) {
+	err = v.store.View(ctx, func(tx Tx) error {
+		if gone, err = v.segments(tx); err != nil {
+			return err
+		}
+		heads, err = v.heads(tx)
+		return err
+	})
+	return gone, heads, err
+}
+
+func (v *Vault) checkAudit(ctx context.Context, check AuditCheck, gone segments, heads []AuditHead) (r AuditReport, err error) {
+	r.Streams, r.Pruned = heads, gone.list()
+	for _, s := range r.Pruned { // each has left its newest entry
+		if !slices.ContainsFunc(heads, func(h AuditHead) bool { return h.Stream == s.Stream && h.Seq > s.Last }) {
+			return r, &ChainError{Stream: s.Stream, Seq: s.Last + 1, Cut: true}
+		}
 	}
 	var done atomic.Int64
 	total := r.Entries()
 	var notes []headNote
 	for _, h := range r.Streams {
-		w := &walker{v: v, head: h, did: func(n int64) {
+		w := &walker{v: v, head: h, first: gone[h.Stream].Last + 1, before: gone[h.Stream].MAC, did: func(n int64) {
 			if sum := done.Add(n); check.Progress != nil {
 				check.Progress(sum, total)
 			}
@@ -96,20 +134,26 @@ func (v *Vault) CheckAudit(ctx context.Context, check AuditCheck) (r AuditReport
 	}
 	err = v.store.View(ctx, func(tx Tx) error {
 		r.Crashes = nil
-		if err := r.compare(tx, notes); err != nil {
+		if err := r.compare(tx, gone, notes); err != nil {
 			return err
 		}
-		r.Marks, err = v.checkMarks(tx, check.Marks)
+		r.Marks, r.Gone, err = v.checkMarks(tx, check.Marks)
 		return err
 	})
 	return r, err
 }
 
 // compare holds what the streams say of each other against the streams.
-func (r *AuditReport) compare(tx Tx, notes []headNote) error {
+func (r *AuditReport) compare(tx Tx, gone segments, notes []headNote) error {
 	for _, n := range notes {
 		if n.Synced > 0 {
 			r.Crashes = append(r.Crashes, Crash{Stream: n.Stream, Head: n.Seq, Synced: n.Synced})
+		}
+		if pruned, same := gone.pruned(n.Stream, n.Seq, n.MAC); pruned {
+			if !same {
+				return &ChainError{Stream: n.Stream, Seq: n.Seq}
+			}
+			continue
 		}
 		row, err := entryAt(tx, n.Stream, n.Seq)
 		if err != nil {
@@ -133,9 +177,11 @@ func (r *AuditReport) compare(tx Tx, notes []headNote) error {
 // walker verifies one stream, in pieces that do not wait for each other: a
 // link needs the stored MAC before it and nothing else.
 type walker struct {
-	v    *Vault
-	head AuditHead
-	did  func(n int64)
+	v      *Vault
+	head   AuditHead
+	first  int64  // number of the first entry that was not pruned
+	before []byte // MAC of the entry before it; nil = it is entry 1
+	did    func(n int64)
 
 	next atomic.Int64 // where the next piece begins
 	bad  atomic.Int64 // the first bad number so far
@@ -145,10 +191,10 @@ type walker struct {
 }
 
 func (w *walker) walk(ctx context.Context) ([]headNote, error) {
-	w.next.Store(1)
+	w.next.Store(w.first)
 	w.bad.Store(math.MaxInt64)
 	if w.head.Seq < 1 { // it has rows, and no entry
-		w.wrong(1)
+		w.wrong(w.first)
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for range min(verifyWorkers, runtime.GOMAXPROCS(0)) {
@@ -183,10 +229,10 @@ func (w *walker) work(ctx context.Context) error {
 	}
 }
 
-// read answers the piece with the row before it; the first one with whatever stands before entry 1.
+// read answers the piece with the row before it; the first one with whatever stands before it.
 func (w *walker) read(ctx context.Context, from, n int64) (rows []AuditRow, err error) {
 	first, limit := from-1, int(n)+1
-	if from == 1 {
+	if from == w.first {
 		first, limit = math.MinInt64, int(n)
 	}
 	err = w.v.store.View(ctx, func(tx Tx) error {
@@ -198,8 +244,8 @@ func (w *walker) read(ctx context.Context, from, n int64) (rows []AuditRow, err 
 
 // verify answers the first bad number of a piece, 0 for none.
 func (w *walker) verify(sum *chainMAC, from, n int64, rows []AuditRow) int64 {
-	var prev []byte
-	if from > 1 {
+	prev := w.before
+	if from > w.first {
 		if len(rows) == 0 || rows[0].Seq != from-1 {
 			return from - 1
 		}
@@ -219,7 +265,7 @@ func (w *walker) verify(sum *chainMAC, from, n int64, rows []AuditRow) int64 {
 
 // note keeps what an entry says of heads.
 func (w *walker) note(r AuditRow) error {
-	if r.Kind != "process.started" && r.Kind != "process.stopped" && r.Kind != "chain.heads" {
+	if r.Kind != "process.started" && r.Kind != "process.stopped" && r.Kind != "chain.heads" && r.Kind != kindPruned {
 		return nil
 	}
 	var body entryBody

@@ -18,6 +18,7 @@ import (
 type auditCmd struct {
 	Tail   auditTail   `cmd:"" help:"The last entries."`
 	Export auditExport `cmd:"" help:"All entries, as JSON lines or CSV, to stdout."`
+	Prune  auditPrune  `cmd:"" help:"Remove the entries of past months for good; what is left is verified on from there."`
 	Verify auditVerify `cmd:"" help:"Prove that no entry was changed, removed or inserted; with --anchor also that none was cut off."`
 }
 
@@ -45,6 +46,8 @@ type auditLine struct {
 	Result     string   `json:"result"`
 	Reason     string   `json:"reason"`
 	MAC        string   `json:"mac"`
+
+	Detail vault.Detail `json:"detail,omitzero"` // what some kinds say besides
 }
 
 func auditLineOf(e vault.AuditEntry) auditLine {
@@ -58,6 +61,7 @@ func auditLineOf(e vault.AuditEntry) auditLine {
 	if l.User == "" {
 		l.User = e.User
 	}
+	l.Detail = e.Detail
 	if l.Scopes == nil {
 		l.Scopes = []string{}
 	}
@@ -80,10 +84,14 @@ func writeText(w io.Writer, l auditLine) error {
 		{"account", l.Account},
 		{"tool", l.Tool},
 		{"reason", l.Reason},
+		{"status", l.Detail.Status},
 	} {
 		if f[1] != "" {
 			fields = append(fields, f[0]+"="+printable(f[1]))
 		}
+	}
+	if l.Detail.Count > 1 {
+		fields = append(fields, fmt.Sprintf("count=%d", l.Detail.Count))
 	}
 	if l.Result != "ok" {
 		fields = append(fields, l.Result)
@@ -235,6 +243,8 @@ func verdict(err error) error {
 	var chain *vault.ChainError
 	var mark *vault.MarkError
 	switch {
+	case errors.Is(err, vault.ErrSegments):
+		return fmt.Errorf("%w: somebody who has not got the vault's key has changed it. Keep a copy of the vault as it is, and look for who could write to it", err)
 	case errors.As(err, &chain) && chain.Cut:
 		return fmt.Errorf("%w: the entries from there on are gone, and another stream of this vault has seen them. Keep a copy of the vault as it is, and look for who could write to it", err)
 	case errors.As(err, &chain):
@@ -250,14 +260,25 @@ func verdict(err error) error {
 }
 
 func (c *auditVerify) say(e *env, r vault.AuditReport) {
+	pruned := map[string]vault.AuditSegment{}
+	for _, s := range r.Pruned {
+		pruned[s.Stream] = s
+	}
 	for _, s := range r.Streams {
-		fmt.Fprintf(e.out, "%s: %s, all whole\n", s.Stream, countedEntries(s.Seq))
+		fmt.Fprintf(e.out, "%s: %s, all whole", s.Stream, countedEntries(s.Seq-pruned[s.Stream].Count))
+		if p, ok := pruned[s.Stream]; ok {
+			fmt.Fprintf(e.out, "; %s from before %s were pruned", countedEntries(p.Count), p.Until.Format(time.DateOnly))
+		}
+		fmt.Fprintln(e.out)
 	}
 	if len(r.Streams) == 0 {
 		fmt.Fprintln(e.out, "The audit has no entries yet.")
 	}
 	for _, x := range r.Crashes {
 		fmt.Fprintf(e.out, "%s: a process stopped without saying so when entry %d was the last; all up to %d were on the disk by then, and none of those is missing\n", x.Stream, x.Head, x.Synced)
+	}
+	if r.Gone > 0 {
+		fmt.Fprintf(e.out, "The anchor has %s of entries that were pruned: nothing can be said of those.\n", counted(r.Gone, "head"))
 	}
 	if r.Marks > 0 {
 		fmt.Fprintf(e.out, "The anchor fits: %s found again.\n", counted(r.Marks, "head"))

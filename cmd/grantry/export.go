@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -70,18 +71,27 @@ func (c *auditExport) writer(out io.Writer) (write func(auditLine) error, flush 
 }
 
 func auditColumns() []string {
-	return []string{"seq", "time", "kind", "user", "agent", "connection", "account", "scopes", "tool", "result", "reason", "mac", "stream"}
+	return []string{"seq", "time", "kind", "user", "agent", "connection", "account", "scopes", "tool", "result", "reason", "mac", "stream", "detail"}
 }
 
 func cells(l auditLine) []string {
 	row := []string{
 		strconv.FormatInt(l.Seq, 10), l.Time, l.Kind, l.User, l.Agent, l.Connection, l.Account,
-		strings.Join(l.Scopes, " "), l.Tool, l.Result, l.Reason, l.MAC, l.Stream,
+		strings.Join(l.Scopes, " "), l.Tool, l.Result, l.Reason, l.MAC, l.Stream, detailCell(l.Detail),
 	}
 	for i := range row {
 		row[i] = plainCell(row[i])
 	}
 	return row
+}
+
+// detailCell is the detail as JSON, "" for none.
+func detailCell(d vault.Detail) string {
+	raw, err := json.Marshal(d)
+	if err != nil || d == (vault.Detail{}) {
+		return ""
+	}
+	return string(raw)
 }
 
 // plainCell keeps a spreadsheet from taking text for a formula (ASVS 1.2.10):

@@ -19,6 +19,8 @@ const (
 
 	queryAudit = `SELECT ` + auditColumns + ` FROM audit WHERE stream = $1 AND seq >= $2 ORDER BY seq LIMIT $3`
 
+	queryPruneAudit = `DELETE FROM audit WHERE stream = $1 AND seq <= $2`
+
 	// queryStreams steps from each stream to the next: the log is long, the streams are few.
 	queryStreams = `WITH RECURSIVE s (stream) AS (SELECT min(stream) FROM audit
 		UNION ALL SELECT (SELECT min(audit.stream) FROM audit WHERE audit.stream > s.stream) FROM s WHERE s.stream IS NOT NULL)
@@ -26,7 +28,7 @@ const (
 )
 
 func auditQueries() []string {
-	return []string{queryAuditHead, queryAppendAudit, queryAudit, queryStreams}
+	return []string{queryAuditHead, queryAppendAudit, queryAudit, queryPruneAudit, queryStreams}
 }
 
 func scanAudit(s scanner) (a vault.AuditRow, err error) {
@@ -78,6 +80,20 @@ func (r auditRows) Append(rows []vault.AuditRow) error {
 
 func (r auditRows) Read(stream string, seq int64, limit int) ([]vault.AuditRow, error) {
 	return all(r.tx, scanAudit, "reading audit", queryAudit, stream, seq, limit)
+}
+
+func (r auditRows) Prune(stream string, last int64) error {
+	head, _, err := r.Head(stream)
+	if err != nil {
+		return err
+	}
+	if head <= last {
+		return fmt.Errorf("pruning audit to entry %d of %d: %w", last, head, vault.ErrConflict)
+	}
+	if _, err := r.exec(queryPruneAudit, stream, last); err != nil {
+		return fmt.Errorf("pruning audit: %w", err)
+	}
+	return nil
 }
 
 func (r auditRows) Streams() ([]string, error) {

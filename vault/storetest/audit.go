@@ -14,6 +14,7 @@ func RunAudit(t *testing.T, open func(t *testing.T) vault.Store) {
 		"append and read": auditAppend,
 		"gaps":            auditGaps,
 		"streams":         auditStreams,
+		"pruning":         auditPrune,
 		"with its change": auditWithChange,
 		"parallel appends": func(t *testing.T, s vault.Store) {
 			parallelAppends(t, s, s, s, s)
@@ -89,6 +90,30 @@ func auditStreams(t *testing.T, s vault.Store) {
 		same(t, "head of "+stream, want, seq)
 		same(t, "entries of "+stream, int(want), len(auditRead(t, s, stream, 1, 100)))
 	}
+}
+
+// auditPrune wants the beginning of one stream to go, never all of it, and the chain to go on after its head.
+func auditPrune(t *testing.T, s vault.Store) {
+	for n := int64(1); n <= 5; n++ {
+		update(t, s, appendRows(auditRow("a", n)))
+		update(t, s, appendRows(auditRow("b", n)))
+	}
+	prune := func(stream string, last int64) func(vault.Tx) error {
+		return func(tx vault.Tx) error { return tx.Audit().Prune(stream, last) }
+	}
+	update(t, s, prune("a", 2))
+	update(t, s, prune("a", 2))
+	for _, last := range []int64{5, 6} {
+		updateErr(t, s, vault.ErrConflict, prune("a", last))
+	}
+	updateErr(t, s, vault.ErrConflict, prune("none", 1))
+	same(t, "left", []vault.AuditRow{auditRow("a", 3), auditRow("a", 4), auditRow("a", 5)}, auditRead(t, s, "a", 1, 100))
+	same(t, "the other stream", 5, len(auditRead(t, s, "b", 1, 100)))
+	update(t, s, prune("a", 4))
+	updateErr(t, s, vault.ErrConflict, appendRows(auditRow("a", 1)))
+	update(t, s, appendRows(auditRow("a", 6)))
+	seq, _ := auditHead(t, s, "a")
+	same(t, "head", int64(6), seq)
 }
 
 // auditWithChange wants an entry and its change to exist together or not at all.
