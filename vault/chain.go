@@ -45,6 +45,16 @@ func (c *chain) stream() string {
 	return Stream
 }
 
+// held is the stream that this process has begun on, "" before that: until then it may take another.
+func (c *chain) held() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.begun {
+		return ""
+	}
+	return c.stream()
+}
+
 // pickStream takes the first stream that no other living process of a server
 // writes; a store in one file has one. Two that meet on a stream do no harm: an
 // append goes on from the head that its own transaction sees.
@@ -62,11 +72,12 @@ func (v *Vault) pickStream(tx Tx) error {
 		return err
 	}
 	taken := map[string]bool{}
+	known := map[string]bool{v.cfg.Instance: true}
 	for _, p := range open {
-		taken[p.Stream] = true
+		taken[p.Stream], known[p.Instance] = true, true
 	}
-	for _, p := range rows {
-		taken[p.Stream] = taken[p.Stream] || p.ID != v.cfg.Instance && now-p.Beat < forgetAfter.Milliseconds()
+	for _, p := range rows { // a row may be a beat behind what its process has said in the chain
+		taken[p.Stream] = taken[p.Stream] || !known[p.ID] && now-p.Beat < forgetAfter.Milliseconds()
 	}
 	name := Stream
 	for n := 2; taken[name]; n++ {

@@ -86,13 +86,14 @@ func (v *Vault) beat(ctx context.Context, shared bool) error {
 	if p.left || !shared && time.Since(p.beat) < beatAlone && slices.Equal(keys, p.keys) {
 		return nil
 	}
+	stream := v.chain.held()
 	err := v.store.Update(ctx, func(tx Tx) error {
 		now, shared, err := v.clock(tx)
 		if err != nil {
 			return err
 		}
 		row := ProcessRow{
-			ID: v.cfg.Instance, Version: v.cfg.Version, Keys: joinKeyIDs(keys), Stream: v.chain.stream(),
+			ID: v.cfg.Instance, Version: v.cfg.Version, Keys: joinKeyIDs(keys), Stream: stream,
 			Started: Millis(p.started), Beat: now,
 		}
 		if err := tx.Processes().Put(row); err != nil {
