@@ -17,7 +17,13 @@ type wanted struct {
 	picked
 	stale *provider.Bearer // that the API refused
 	early bool             // the token at hand will do for a while yet
+	asked bool             // the emergency journals were read since another's lease was found over
 }
+
+// errLook says that another process's lease is over, and that its emergency
+// journal must be read before its work is taken over: it may live, hold the
+// successor of the row's token, and be unable to write it.
+var errLook = errors.New("another process's lease is over")
 
 // attempt is a claimed refresh: the row as it was, its opened tokens, and the
 // key that seals what comes.
@@ -63,6 +69,11 @@ func (v *Vault) claim(ctx context.Context, w wanted) (*attempt, error) {
 	for {
 		rung := v.bell.wait()
 		a, wait, err := v.tryClaim(ctx, w)
+		if errors.Is(err, errLook) {
+			v.replay(ctx)
+			w.asked = true
+			continue
+		}
 		if err != nil || !wait {
 			return a, err
 		}
@@ -91,6 +102,9 @@ func (v *Vault) tryClaim(ctx context.Context, w wanted) (a *attempt, wait bool, 
 		if v.leased(tx, now.row, at) {
 			wait = !w.early
 			return nil
+		}
+		if owner := now.row.LeaseOwner; owner != "" && owner != v.cfg.Instance && !w.asked && v.cfg.Rescue != nil {
+			return errLook
 		}
 		if err := v.mayTry(*now, w.stale, at); err != nil {
 			return err

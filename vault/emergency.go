@@ -19,8 +19,8 @@ type Rescue interface {
 	Append(record []byte) error
 	// Erase forgets this process's records.
 	Erase() error
-	// Replay hands over the records of processes that are gone, and forgets those that keep answers nil for.
-	Replay(keep func(record []byte) error) error
+	// Replay hands over the records of other processes, and forgets those of a process that is gone where keep answers nil.
+	Replay(keep func(record []byte, live bool) error) error
 }
 
 // unsaved are the grants whose new tokens are in this process's memory and the
@@ -125,20 +125,21 @@ func (v *Vault) rescued(a *attempt, g *provider.Grant) ([]byte, error) {
 	return json.Marshal(r)
 }
 
-// replay stores what processes that are gone have left in their emergency
-// journals. A failure is for the log: the journal stays for the next time.
+// replay stores what other processes have in their emergency journals: those that
+// are gone, and those that live and cannot write. A failure is for the log: the journal stays for the next time.
 func (v *Vault) replay(ctx context.Context) {
 	if v.cfg.Rescue == nil || v.lives(ctx) != nil {
 		return
 	}
-	if err := v.cfg.Rescue.Replay(func(record []byte) error { return v.restore(ctx, record) }); err != nil {
+	if err := v.cfg.Rescue.Replay(func(record []byte, live bool) error { return v.restore(ctx, record, live) }); err != nil {
 		v.log.Error("an emergency journal could not be replayed yet", "error", err)
 	}
 }
 
 // restore stores one record, if its grant has not moved on: an error means that
-// it could not be, and not that there was nothing to do.
-func (v *Vault) restore(ctx context.Context, raw []byte) error {
+// it could not be, and not that there was nothing to do. What became of a living
+// process's record otherwise is that process's matter: it has it in memory, too.
+func (v *Vault) restore(ctx context.Context, raw []byte, live bool) error {
 	var r rescueRecord
 	if err := json.Unmarshal(raw, &r); err != nil {
 		v.log.Error("a record of the emergency journal is none of ours")
@@ -147,11 +148,14 @@ func (v *Vault) restore(ctx context.Context, raw []byte) error {
 	var g *provider.Grant
 	var answered int64
 	var row GrantRow
-	late := false
+	var late, theirs bool
 	err := v.store.Update(ctx, func(tx Tx) (err error) {
 		late = false
 		if row, err = tx.Grants().Get(r.Grant); err != nil {
 			return err
+		}
+		if theirs = live && row.Gen != r.Generation; theirs {
+			return nil
 		}
 		if g, answered, err = v.openRescued(tx, r); err != nil {
 			return err
@@ -163,7 +167,7 @@ func (v *Vault) restore(ctx context.Context, raw []byte) error {
 	case damaged(err):
 		v.log.Error("a record of the emergency journal does not open, or its grant is gone", "grant", r.Grant)
 		return nil
-	case err != nil:
+	case err != nil || theirs:
 		return err
 	case late:
 		v.giveBackLate(ctx, row, g)

@@ -3,6 +3,7 @@ package vault_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,6 +69,47 @@ func TestJournalIsReplayed(t *testing.T) {
 	}
 	if _, err := os.Stat(journal); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the journal: %v", err)
+	}
+}
+
+// G1, G4: a process that lives and cannot write has the successor in its journal. Who
+// waits for its lease to end finds it there, and sends nothing; when it can write again there is nothing left to do.
+func TestJournalOfTheLiving(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	f, with := broken(t)
+	_, rescued := newRescuer(t, folder, "p1")
+	b := newBench(t, with, rescued)
+	id := b.connect(alice, agent).ID
+	_, rescued = newRescuer(t, folder, "p2")
+	other := b.open("p2", rescued)
+	b.clock.add(2 * time.Hour)
+	served := make(chan error, 1)
+	b.vendor.set(func(v *vendor) {
+		v.onToken = func() {
+			go func() {
+				tok, err := other.Exchange(t.Context(), request(alice, agent))
+				if err == nil && tok.Generation != 2 {
+					err = fmt.Errorf("generation %d", tok.Generation)
+				}
+				served <- err
+			}()
+			time.Sleep(200 * time.Millisecond) // it waits for the lease
+			f.set(fails, false)
+		}
+	})
+	if e := b.lack(request(alice, agent)); e.Reason != vault.VaultDegraded {
+		t.Fatalf("lack = %+v", e)
+	}
+	b.vendor.set(func(v *vendor) { v.onToken = nil })
+	b.clock.add(31 * time.Second)
+	if err := <-served; err != nil || b.vendor.worstSpend() != 1 || b.row(id).Gen != 2 {
+		t.Fatalf("beside a process that cannot write: %v, one token sent %d times, generation %d", err, b.vendor.worstSpend(), b.row(id).Gen)
+	}
+	f.set(nil, false)
+	b.happens("the first process has nothing left to store", func() bool { return b.Ready(t.Context()) == nil })
+	if tok := b.token(request(alice, agent)); tok.Generation != 2 || b.vendor.worstSpend() != 1 {
+		t.Errorf("then: generation %d, one token sent %d times", tok.Generation, b.vendor.worstSpend())
 	}
 }
 

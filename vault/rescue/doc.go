@@ -9,7 +9,8 @@
 //	magic (8) | length u32 | CRC-32C of the 12 bytes before (4) | payload | CRC-32C of the payload (4)
 //
 // so that a torn or changed one costs no other. Whoever can take the lock of
-// another's file knows that its process is gone, and replays and removes it.
+// another's file knows that its process is gone, and replays and removes it. Those
+// of a process that lives can be read, too: it may be that only it cannot write.
 //
 // Records arrive sealed; the package imports nothing of ours.
 package rescue

@@ -167,11 +167,11 @@ func (j *Journal) empty() error {
 	return j.reserve()
 }
 
-// Replay hands the records of processes that are gone to keep, oldest first, and
-// removes a journal when keep answered nil for each of its records. Where it did not, the
-// journal stays for the next time, and its error is part of the answer. Journals of
-// living processes, and this one, are left alone.
-func (j *Journal) Replay(keep func(record []byte) error) error {
+// Replay hands the records of other processes to keep, each journal's oldest first,
+// and removes the journal of one that is gone when keep answered nil for each of its
+// records. Where it did not, the journal stays for the next time, and its error is part of the answer.
+// The journal of a living process stays its own: live says that a record is from one.
+func (j *Journal) Replay(keep func(record []byte, live bool) error) error {
 	names, err := os.ReadDir(j.folder)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -188,7 +188,7 @@ func (j *Journal) Replay(keep func(record []byte) error) error {
 	return errors.Join(errs...)
 }
 
-func (j *Journal) replay(name string, keep func([]byte) error) error {
+func (j *Journal) replay(name string, keep func([]byte, bool) error) error {
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil // replayed by somebody else
@@ -197,23 +197,27 @@ func (j *Journal) replay(name string, keep func([]byte) error) error {
 		return fmt.Errorf("opening emergency journal: %w", err)
 	}
 	defer f.Close()
-	if ok, err := tryLock(f); !ok || err != nil {
-		return err // its process lives, or another one replays it
+	gone, err := tryLock(f)
+	if err != nil {
+		return err
 	}
 	raw, err := io.ReadAll(f)
 	if err != nil {
 		return fmt.Errorf("reading emergency journal: %w", err)
 	}
 	all, bad := records(raw)
-	if bad > 0 {
+	if bad > 0 && gone { // a living one may be in the middle of a record
 		j.log.Error("part of an emergency journal does not read: if a refreshed grant was in it, it is lost", "journal", filepath.Base(name), "places", bad)
 	}
 	var errs []error
 	for _, r := range all {
-		errs = append(errs, keep(r))
+		errs = append(errs, keep(r, !gone))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("replaying emergency journal: %w", err)
+	}
+	if !gone {
+		return nil
 	}
 	return discard(f)
 }

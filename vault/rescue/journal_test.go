@@ -52,15 +52,30 @@ func dead(t *testing.T, folder string, records ...string) string {
 	return path
 }
 
+// replayed are the records of processes that are gone.
 func replayed(t *testing.T, j *rescue.Journal) (got []string) {
 	t.Helper()
-	if err := j.Replay(func(r []byte) error { got = append(got, string(r)); return nil }); err != nil {
-		t.Fatal(err)
-	}
+	got, _ = handed(t, j)
 	return got
 }
 
-// A dead process's records come back in their order, and its file goes; a living process's stay.
+func handed(t *testing.T, j *rescue.Journal) (gone, living []string) {
+	t.Helper()
+	err := j.Replay(func(r []byte, live bool) error {
+		if live {
+			living = append(living, string(r))
+		} else {
+			gone = append(gone, string(r))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return gone, living
+}
+
+// A dead process's records come back in their order, and its file goes; a living process's are shown, and stay.
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "made [here]")
@@ -69,8 +84,10 @@ func TestReplay(t *testing.T) {
 	path := dead(t, folder, "one", "", "three")
 	j := open(t, folder, "next", nil)
 	add(t, j, "my own")
-	if got := replayed(t, j); !slices.Equal(got, []string{"one", "", "three"}) {
-		t.Errorf("replayed %q", got)
+	for _, want := range [][]string{{"one", "", "three"}, nil} {
+		if gone, living := handed(t, j); !slices.Equal(gone, want) || !slices.Equal(living, []string{"not yours"}) {
+			t.Errorf("replayed %q, and %q of the living", gone, living)
+		}
 	}
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the dead process's journal: %v", err)
@@ -94,7 +111,7 @@ func TestReplayFails(t *testing.T) {
 	j := open(t, folder, "next", nil)
 	no := errors.New("store is down")
 	n := 0
-	err := j.Replay(func(r []byte) error {
+	err := j.Replay(func(r []byte, _ bool) error {
 		if n++; string(r) == "one" {
 			return no
 		}
@@ -196,10 +213,12 @@ func TestManyAtOnce(t *testing.T) {
 		wg.Go(func() {
 			j := rescue.New(folder, fmt.Sprintf("p%d", i), nil)
 			journals[i] = j
-			err := errors.Join(j.Ready(), j.Append([]byte(fmt.Sprint(i))), j.Replay(func(r []byte) error {
+			err := errors.Join(j.Ready(), j.Append([]byte(fmt.Sprint(i))), j.Replay(func(r []byte, live bool) error {
 				mu.Lock()
 				defer mu.Unlock()
-				seen[string(r)]++
+				if !live { // its process's, or in another's hands
+					seen[string(r)]++
+				}
 				return nil
 			}))
 			if err != nil {
