@@ -38,3 +38,20 @@ func (a *age) UnmarshalText(text []byte) error {
 	*a = age(d)
 	return nil
 }
+
+// place are the flags that say which vault is meant, as a person would give them again.
+func (c *common) place() string {
+	var b strings.Builder
+	for _, f := range []struct {
+		name  string
+		value given
+	}{{"config", c.Config}, {"data-dir", c.DataDir}} {
+		if f.value != "" {
+			b.WriteString(" --" + f.name + " " + strconv.Quote(string(f.value)))
+		}
+	}
+	if c.Sandbox {
+		b.WriteString(" --sandbox")
+	}
+	return b.String()
+}

@@ -171,11 +171,7 @@ type keysActivate struct {
 
 // Run makes a key the one that new data keys are wrapped under.
 func (c *keysActivate) Run(e *env) error {
-	v, source, err := e.keys()
-	if err != nil {
-		return err
-	}
-	id, err := e.findKey(v, c.Key)
+	v, source, id, err := e.key(c.Key)
 	if err != nil {
 		return err
 	}
@@ -206,11 +202,14 @@ func lackingProblem(l *vault.LackingError) error {
 	return errors.New(b.String())
 }
 
-// findKey finds a key by its id or the beginning of it.
-func (e *env) findKey(v *vault.Vault, ref string) (seal.KeyID, error) {
+// key opens the vault and finds one of its keys by its id or the beginning of it.
+func (e *env) key(ref string) (v *vault.Vault, source seal.Source, id seal.KeyID, err error) {
+	if v, source, err = e.keys(); err != nil {
+		return nil, nil, id, err
+	}
 	keys, err := v.KeyStatus(e.ctx)
 	if err != nil {
-		return seal.KeyID{}, err
+		return nil, nil, id, err
 	}
 	var found []seal.KeyID
 	for _, k := range keys {
@@ -220,9 +219,9 @@ func (e *env) findKey(v *vault.Vault, ref string) (seal.KeyID, error) {
 	}
 	switch {
 	case len(found) == 0:
-		return seal.KeyID{}, fmt.Errorf("there is no key %q; `grantry keys status` lists them", ref)
+		return nil, nil, id, fmt.Errorf("there is no key %q; `grantry keys status` lists them", ref)
 	case len(found) > 1:
-		return seal.KeyID{}, fmt.Errorf("%d keys begin with %q; `grantry keys status` lists them", len(found), ref)
+		return nil, nil, id, fmt.Errorf("%d keys begin with %q; `grantry keys status` lists them", len(found), ref)
 	}
-	return found[0], nil
+	return v, source, found[0], nil
 }

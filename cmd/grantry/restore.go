@@ -53,7 +53,7 @@ func (c *restoreCmd) Run(e *env) error {
 	if kept != "" {
 		fmt.Fprintf(e.out, "The vault that was there is kept as %s.\n", kept)
 	}
-	_, err = fmt.Fprintf(e.out, "Restored %s. It can be looked at, but it gives out no token and contacts no vendor until you are sure that no other copy of it will run again, and say so: grantry restore --confirm\n", c.File)
+	_, err = fmt.Fprintf(e.out, "Restored %s. It can be looked at, but it gives out no token and contacts no vendor until you are sure that no other copy of it will run again, and say so: grantry restore --confirm%s\n", c.File, e.common.place())
 	return err
 }
 

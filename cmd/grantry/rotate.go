@@ -67,11 +67,7 @@ type keysRetire struct {
 
 // Run gives up a key for good and takes it out of the key source.
 func (c *keysRetire) Run(e *env) error {
-	v, source, err := e.keys()
-	if err != nil {
-		return err
-	}
-	id, err := e.findKey(v, c.Key)
+	v, source, id, err := e.key(c.Key)
 	if err != nil {
 		return err
 	}

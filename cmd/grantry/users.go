@@ -86,22 +86,26 @@ func (e *env) printUsers(lines []userLine) error {
 	return w.Flush()
 }
 
-// findUser answers the one person that who names.
-func findUser(e *env, v *vault.Vault, who string) (vault.User, error) {
+// user opens the vault and answers the one person that who names.
+func (e *env) user(who string) (v *vault.Vault, d vault.UserDetail, err error) {
+	if v, err = e.vault(); err != nil {
+		return nil, d, err
+	}
 	found, err := v.FindUsers(e.ctx, who)
 	switch {
 	case err != nil:
-		return vault.User{}, err
+		return nil, d, err
 	case len(found) == 0:
-		return vault.User{}, fmt.Errorf("there is no user %q; `grantry users list` shows them", who)
+		return nil, d, fmt.Errorf("there is no user %q; `grantry users list` shows them", who)
 	case len(found) == 1:
-		return found[0], nil
+		d, err = v.User(e.ctx, found[0].Key)
+		return v, d, err
 	}
 	keys := make([]string, len(found))
 	for i, u := range found {
 		keys[i] = fmt.Sprintf("%s (%s at %s)", u.Key, userLineOf(u).label(), u.Person.Issuer)
 	}
-	return vault.User{}, fmt.Errorf("%d users are called %q; name one by its first column: %s", len(found), who, strings.Join(keys, ", "))
+	return nil, d, fmt.Errorf("%d users are called %q; name one by its first column: %s", len(found), who, strings.Join(keys, ", "))
 }
 
 type usersShow struct {
@@ -119,15 +123,7 @@ type accessLine struct {
 
 // Run prints all that is known of a person, but no token.
 func (c *usersShow) Run(e *env) error {
-	v, err := e.vault()
-	if err != nil {
-		return err
-	}
-	u, err := findUser(e, v, c.Who)
-	if err != nil {
-		return err
-	}
-	d, err := v.User(e.ctx, u.Key)
+	_, d, err := e.user(c.Who)
 	if err != nil {
 		return err
 	}
@@ -175,20 +171,12 @@ type usersDelete struct {
 
 // Run asks, revokes and shreds.
 func (c *usersDelete) Run(e *env) error {
-	v, err := e.vault()
+	v, d, err := e.user(c.Who)
 	if err != nil {
 		return err
 	}
-	u, err := findUser(e, v, c.Who)
-	if err != nil {
-		return err
-	}
-	d, err := v.User(e.ctx, u.Key)
-	if err != nil {
-		return err
-	}
-	name := userLineOf(u).label()
-	what := fmt.Sprintf("%s (%s): %s, what %s may use, and every key that seals them", name, u.Key, counted(len(d.Accounts), "account"), counted(len(d.Access), "agent"))
+	name := userLineOf(d.User).label()
+	what := fmt.Sprintf("%s (%s): %s, what %s may use, and every key that seals them", name, d.Key, counted(len(d.Accounts), "account"), counted(len(d.Access), "agent"))
 	if c.DryRun {
 		_, err := fmt.Fprintf(e.out, "would delete %s; %s stay, under the pseudonym\n", what, counted(d.Audit, "line of the audit"))
 		return err
@@ -199,7 +187,7 @@ func (c *usersDelete) Run(e *env) error {
 	if err := e.app.Vendors(); err != nil {
 		return err
 	}
-	done, err := v.DeleteUser(e.ctx, u.Key)
+	done, err := v.DeleteUser(e.ctx, d.Key)
 	if err != nil {
 		return fmt.Errorf("%w; run the command again: what is done already stays done", err)
 	}

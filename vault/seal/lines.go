@@ -46,6 +46,17 @@ func (c codec) keys(data []byte) ([]Key, error) {
 	return keys, nil
 }
 
+// read answers the keys in what a source read, or failed to.
+func (c codec) read(s Source, data []byte, err error) (keys []Key, _ error) {
+	if err == nil {
+		keys, err = c.keys(data)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", s, err)
+	}
+	return keys, nil
+}
+
 // first answers the lines of a source with one key.
 func (c codec) first(key Key) ([]byte, error) {
 	text, err := c.encode(key)

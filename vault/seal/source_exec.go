@@ -33,14 +33,7 @@ func (s *commandSource) String() string { return "exec:…" }
 // Keys runs the command and reads what it prints.
 func (s *commandSource) Keys(ctx context.Context) ([]Key, error) {
 	data, err := s.output(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", s, err)
-	}
-	keys, err := ParseKeys(data)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", s, err)
-	}
-	return keys, nil
+	return plainLines().read(s, data, err)
 }
 
 func (s *commandSource) output(ctx context.Context) ([]byte, error) {

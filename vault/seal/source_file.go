@@ -47,14 +47,7 @@ func (s *fileSource) String() string { return s.name }
 // Keys reads all keys of the file.
 func (s *fileSource) Keys(ctx context.Context) ([]Key, error) {
 	data, err := s.file.read()
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", s, err)
-	}
-	keys, err := s.codec(ctx).keys(data)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", s, err)
-	}
-	return keys, nil
+	return s.codec(ctx).read(s, data, err)
 }
 
 // Create makes the file with its first key.

@@ -47,14 +47,7 @@ func (s *keychainSource) entry() string {
 // Keys reads the entry.
 func (s *keychainSource) Keys(ctx context.Context) ([]Key, error) {
 	data, err := s.read(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", s, err)
-	}
-	keys, err := ParseKeys(data)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", s, err)
-	}
-	return keys, nil
+	return plainLines().read(s, data, err)
 }
 
 // Create makes the entry with its first key.
