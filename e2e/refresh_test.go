@@ -36,21 +36,27 @@ func startRotating(t *testing.T, accessTTL int) *rotating {
 	r := &rotating{vendors: v, issuer: i, tokens: newRecorder(t, i.URL)}
 	r.home = newHome(t, fmt.Sprintf(`listen: %[1]s
 notify: "exec:cat >> notices"
-connections:
+%[2]s`, v.listen, rotatingGoogle(i.URL, r.tokens.URL, v.google.URL)), "ROTATING_SECRET=the-secret-of-the-rotating-client")
+	return r
+}
+
+// rotatingGoogle is the connections part of a config: Google's OAuth is that of
+// an oidc-provider at issuer, with something in front of its token endpoint.
+func rotatingGoogle(issuer, token, api string) string {
+	return fmt.Sprintf(`connections:
   google:
     provider: google
     client_id: rotating
     client_secret: env:ROTATING_SECRET
     endpoints:
-      issuer: %[2]s
-      authorization: %[2]s/auth
-      jwks: %[2]s/jwks
-      userinfo: %[2]s/me
-      revocation: %[2]s/token/revocation
-      token: %[3]s/token
-      api: %[4]s
-`, v.listen, i.URL, r.tokens.URL, v.google.URL), "ROTATING_SECRET=the-secret-of-the-rotating-client")
-	return r
+      issuer: %[1]s
+      authorization: %[1]s/auth
+      jwks: %[1]s/jwks
+      userinfo: %[1]s/me
+      revocation: %[1]s/token/revocation
+      token: %[2]s/token
+      api: %[3]s
+`, issuer, token, api)
 }
 
 // client is one more `grantry stdio` on the same vault.

@@ -84,20 +84,7 @@ store: env:DATABASE
 keys: { source: "file:%[3]s" }
 limits: { calls_per_minute: 0 }
 identity: { issuer: %[4]s, client_id: %[5]s, client_secret: env:OIDC_SECRET }
-connections:
-  google:
-    provider: google
-    client_id: rotating
-    client_secret: env:ROTATING_SECRET
-    endpoints:
-      issuer: %[6]s
-      authorization: %[6]s/auth
-      jwks: %[6]s/jwks
-      userinfo: %[6]s/me
-      revocation: %[6]s/token/revocation
-      token: %[7]s/token
-      api: %[7]s
-`, listen, f.base, f.key, f.people.URL, pagesClient, f.issuer.URL, f.vendor.URL)
+%[6]s`, listen, f.base, f.key, f.people.URL, pagesClient, rotatingGoogle(f.issuer.URL, f.vendor.URL, f.vendor.URL))
 }
 
 // balance sends a request to the replica that answers for the pages now.
