@@ -39,21 +39,22 @@ func (s *source) Received(n int) {
 	s.heard.bytes += int64(n)
 }
 
-// hashOf is a hash of all that a client is told of a tool.
-func hashOf(t mcpgo.Tool) (string, error) {
+// hashOf is a hash of all that a client is told of a tool, "" for one that
+// cannot be encoded: no client is told of it either.
+func hashOf(t mcpgo.Tool) string {
 	raw, err := json.Marshal(t)
 	if err != nil {
-		return "", fmt.Errorf("encoding tool %s: %w", t.Name, err)
+		return ""
 	}
 	sum := sha256.Sum256(raw)
-	return hex.EncodeToString(sum[:16]), nil
+	return hex.EncodeToString(sum[:16])
 }
 
 // offer has the vault compare what is offered with what was offered before (R83).
 func (s *Server) offer(ctx context.Context, v Vault) {
 	hashes := map[string]string{}
 	for name, e := range s.entries {
-		hashes[name] = e.hash
+		hashes[name] = e.hash()
 	}
 	if err := v.ToolsOffered(context.WithoutCancel(ctx), hashes); err != nil {
 		s.log.ErrorContext(ctx, "auditing what is offered", "error", err)
@@ -97,7 +98,7 @@ func (s *Server) called(ctx context.Context, c *call) {
 	e := vault.Entry{
 		Kind: "tool.called", Caller: c.person.Caller, Agent: c.agent, Tool: c.entry.tool.Name,
 		Detail: vault.Detail{
-			Call: c.source.call, Hash: c.entry.hash, Decision: ruleAllow,
+			Call: c.source.call, Hash: c.entry.hash(), Decision: ruleAllow,
 			Arguments: c.argumentsMAC(), ArgumentBytes: len(c.args), Millis: s.cfg.Now().Sub(c.began).Milliseconds(),
 		},
 	}

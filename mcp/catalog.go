@@ -17,7 +17,7 @@ type entry struct {
 	needs []provider.Need // nil for our own
 	// own says that the tool is about Grantry itself: no policy of writes applies.
 	own  bool
-	hash string // of all that a client is told of it
+	hash func() string // of all that a client is told of it
 	run  func(ctx context.Context, c *call) (*tools.Result, error)
 }
 

@@ -64,11 +64,7 @@ func New(cfg Config) (*Server, error) {
 		if _, double := s.entries[e.tool.Name]; double {
 			return nil, fmt.Errorf("configuring MCP server: two tools are named %s", e.tool.Name)
 		}
-		hash, err := hashOf(e.tool)
-		if err != nil {
-			return nil, fmt.Errorf("configuring MCP server: %w", err)
-		}
-		e.hash = hash
+		e.hash = sync.OnceValue(func() string { return hashOf(e.tool) }) // not at the start: a client waits for it
 		s.entries[e.tool.Name] = e
 		s.mcp.AddTool(e.tool, s.handle)
 	}

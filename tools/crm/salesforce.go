@@ -29,8 +29,10 @@ type salesforcePage struct {
 	Records []Record `json:"records"`
 }
 
-// locator is the last part of a nextRecordsUrl, such as 01gD0000002HU6KIAW-2000.
-var locator = regexp.MustCompile(`^[A-Za-z0-9_-]{1,200}$`)
+var locatorText = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+// isLocator says whether s may be the last part of a nextRecordsUrl, such as 01gD0000002HU6KIAW-2000.
+func isLocator(s string) bool { return len(s) <= 200 && locatorText.MatchString(s) }
 
 // salesforceQuery is GET /query (https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/resources_query.htm).
 // Of nextRecordsUrl only the locator is kept; the path is ours.
@@ -57,7 +59,7 @@ func salesforceQuery(ctx context.Context, c *tools.Client, in QueryArguments) (R
 		records = append(records, fit(flatten(r)))
 	}
 	next := page.Next[strings.LastIndexByte(page.Next, '/')+1:]
-	if next != "" && !locator.MatchString(next) {
+	if next != "" && !isLocator(next) {
 		return RecordList{}, c.Unreadable(http.StatusOK)
 	}
 	kept, goOn, more := tools.Cut(at, records, next)
@@ -76,7 +78,7 @@ func salesforceAddress(base, token, query string) (string, error) {
 	switch {
 	case token == "":
 		return address + "?q=" + url.QueryEscape(query), nil
-	case !locator.MatchString(token):
+	case !isLocator(token):
 		return "", &tools.InputError{Path: "cursor", Reason: "must be a next_cursor of an earlier result, unchanged"}
 	}
 	return address + "/" + token, nil
