@@ -17,17 +17,30 @@ const onceOpen = "open"
 // onceTTL is how long access for one call waits for that call.
 const onceTTL = 10 * time.Minute
 
+// UnusedFor is how long access lasts that nobody uses.
+const UnusedFor = 90 * 24 * time.Hour
+
 // Access is one agent's permission to use one account.
 type Access struct {
-	ID      string
-	Agent   Agent
-	Account string // Account.ID
-	Scopes  []string
-	Once    bool
-	Expires time.Time
-	Created time.Time
-	Used    time.Time
+	ID         string
+	Owner      Person // AllAccess only
+	Agent      Agent
+	Account    string // Account.ID
+	Connection string
+	Label      string // of the account
+	Scopes     []string
+	Once       bool
+	Expires    time.Time
+	Ends       time.Time // Expires, or UnusedFor after the last use if that is earlier
+	Created    time.Time
+	Used       time.Time
 }
+
+// AllAccess is everybody's access: the operator's view, never an agent's.
+func (v *Vault) AllAccess(ctx context.Context) ([]Access, error) { return nil, errors.ErrUnsupported }
+
+// RevokeAnyAccess ends one agent's permission by its id alone: the operator's way. ErrNotFound when there is none.
+func (v *Vault) RevokeAnyAccess(ctx context.Context, id string) error { return errors.ErrUnsupported }
 
 // AccessList are the caller's permissions, also those that have ended.
 func (v *Vault) AccessList(ctx context.Context, c Caller) (out []Access, err error) {

@@ -24,6 +24,9 @@ type Entry struct {
 	Result     string // "ok" or "refused"
 	Reason     string // our codes only
 	Detail     Detail
+	// Summary is one line that a tool says of a call ("to #sales"). It is the one personal field: sealed under the caller's
+	// key, so that the chain is over ciphertext, and nothing of it is left when the user is deleted.
+	Summary string
 
 	user    string // whose row it is about, where nobody called
 	version string // of the program, where a process starts
@@ -52,6 +55,8 @@ type Detail struct {
 	Status string `json:"status,omitempty"`
 	Bytes  int64  `json:"bytes,omitempty"`
 	Millis int64  `json:"ms,omitempty"` // how long a call took
+	// Sent says that a call was ended after it had sent something: that may have happened.
+	Sent bool `json:"sent,omitempty"`
 }
 
 // entryBody is the canonical form that the chain is over, beside seq, time, user and kind.

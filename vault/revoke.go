@@ -21,6 +21,18 @@ func (v *Vault) Revoke(ctx context.Context, c Caller, id string) (atVendor bool,
 	return v.revokeFor(ctx, c, id, "")
 }
 
+// Revocation is what became of a disconnected account at its vendor. All false and "": there was nothing to tell it.
+type Revocation struct {
+	AtVendor bool   // the vendor confirmed
+	Pending  bool   // it has not, and is asked again for seven days
+	Kept     string // label of another account that lives on the same grant at the vendor, which therefore was not told
+}
+
+// Disconnect is Revoke with a full answer of what happened; an error says that the account is as it was.
+func (v *Vault) Disconnect(ctx context.Context, c Caller, id string) (Revocation, error) {
+	return Revocation{}, errors.ErrUnsupported
+}
+
 // revokeFor is Revoke with a reason for the audit.
 func (v *Vault) revokeFor(ctx context.Context, c Caller, id, reason string) (atVendor bool, err error) {
 	var o *owed
