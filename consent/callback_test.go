@@ -18,7 +18,7 @@ func TestCallback(t *testing.T) {
 	p := b.get(callbackOf(t, moved, "iss", "https://vendor.example", "scope", "x")).
 		want(t, http.StatusOK, "Google is connected", "me@vendor.example", "Vault of alice@example.com", "Claude Code continues by itself", "close this tab")
 	c := w.vault.callbacks[0]
-	if c.Code != "vendor-code" || c.Iss != "https://vendor.example" || c.Person != w.owner("alice") || c.Session != w.vault.answers[0].Session {
+	if c.Code != "vendor-code" || c.Iss != "https://vendor.example" || c.Person.Caller != w.owner("alice").Caller || c.Session != w.vault.answers[0].Session {
 		t.Errorf("the vault got %+v", c)
 	}
 	if got := strings.Join(p.header.Values("Set-Cookie"), "\n"); !strings.Contains(got, "flow") || !strings.Contains(got, "Max-Age=0") {

@@ -108,7 +108,7 @@ func TestConnect(t *testing.T) {
 			reconnect = k
 		}
 	}
-	if o := reconnect.Options; len(o) != 1 || o[0].Grant != "s1" || !o[0].VendorNeeded || reconnect.Owner != w.owner("alice") || reconnect.Agent != (vault.Agent{}) {
+	if o := reconnect.Options; len(o) != 1 || o[0].Grant != "s1" || !o[0].VendorNeeded || reconnect.Owner.Caller != w.owner("alice").Caller || reconnect.Agent != (vault.Agent{}) {
 		t.Errorf("ticket %+v", reconnect)
 	}
 }

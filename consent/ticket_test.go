@@ -223,7 +223,7 @@ func TestAllow(t *testing.T) {
 				t.Errorf("flow cookie on %s: %v", name, c)
 			}
 			a := w.vault.answers[0]
-			if a.Session == "" || a.Once || a.RedirectURI != w.url+"/callback/google" || a.Person != w.owner("alice") || a.Version != 1 {
+			if a.Session == "" || a.Once || a.RedirectURI != w.url+"/callback/google" || a.Person.Caller != w.owner("alice").Caller || a.Version != 1 {
 				t.Errorf("the vault got %+v", a)
 			}
 		})

@@ -39,6 +39,7 @@ type Account struct {
 	Refreshed time.Time // last refresh
 	Used      time.Time
 	Expires   time.Time // of the access token at hand, zero = no end known
+	EndsBy    time.Time // when the vendor ends the grant whatever is done (a Google project in testing), zero = not known
 	NextTry   time.Time
 	LastError string // our code
 	Failures  int

@@ -21,6 +21,8 @@ type Person struct {
 	Email         string
 	EmailVerified bool
 	Name          string
+	// Claims are those of the sign-in that a rule names (Config.Rules). They last as long as the session, and are stored nowhere else.
+	Claims map[string][]string `json:",omitempty"`
 }
 
 // Label is what a page shows of a person: e-mail, else name, else subject.

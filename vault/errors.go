@@ -59,8 +59,10 @@ type Option struct {
 	Scopes     []string // all that the need asks for (the first of each group), merged with what the account has
 	Missing    []string // of these, what the account lacks
 	Grant      string   // the account to reconnect or to open to the agent; "" = a new one
-	// VendorNeeded says that the vendor's screen is needed; false: only access of the agent is missing.
+	// VendorNeeded says that the vendor's screen is needed; false: only access of the agent, or its person's yes to a write, is missing.
 	VendorNeeded bool
+	// Optional are those of Scopes that the owner may leave out: of what a person connects themselves, all that tell more than whose account it is; of a tool's need none.
+	Optional []string
 }
 
 // Error names the reason and the connections, nothing else.
@@ -94,14 +96,33 @@ type BackOffError struct {
 // Error names the connection.
 func (e *BackOffError) Error() string { return "declined lately: " + e.Connection }
 
+// RuleError says that a person may not use a connection: their sign-in does not have what its rule asks for.
+type RuleError struct {
+	Connection string
+	Claim      string
+}
+
+// Error names the connection and the claim.
+func (e *RuleError) Error() string {
+	return fmt.Sprintf("connection %s is not for this person: claim %s", e.Connection, e.Claim)
+}
+
+// RanError says that an approved call has run.
+type RanError struct{ At time.Time }
+
+// Error says when.
+func (e *RanError) Error() string { return "already ran at " + e.At.UTC().Format(time.RFC3339) }
+
 // Errors of tickets and flows.
 var (
 	// ErrForeign says that the ticket belongs to somebody else.
 	ErrForeign = errors.New("ticket of another person")
 	// ErrGone says that the ticket is completed, declined or expired.
 	ErrGone = errors.New("ticket is over")
-	// ErrStale says that another process or browser got there first.
+	// ErrStale says that another process or browser got there first; of an approval that its person has not answered yet.
 	ErrStale = errors.New("already answered")
+	// ErrNoScopes says that the owner left out all that was asked for.
+	ErrNoScopes = errors.New("nothing is left of what was asked for")
 )
 
 // FlowFailure is why a vendor's answer did not become a grant.
@@ -122,15 +143,18 @@ const (
 	FlowAccount     FlowFailure = "account"       // another account than the pinned one
 	FlowEmail       FlowFailure = "email"         // verified e-mail differs from the person's
 	FlowIdentity    FlowFailure = "identity"      // the vendor did not say whose account it is
+	FlowDomain      FlowFailure = "domain"        // an account that the operator does not allow here (accounts.domains, accounts.tenants)
 	FlowVault       FlowFailure = "vault"         // our own store could not be read or written
 )
 
-// FlowError says why a vendor's answer did not become a grant. Nothing was stored.
+// FlowError says why a vendor's answer did not become a grant. Nothing was
+// stored; with Held the tokens wait, unusable, for their owner's word (Vault.ConfirmHeld).
 type FlowError struct {
 	Failure    FlowFailure
 	Connection string
 	Ticket     string   // id, "" when the state was unknown
-	Got, Want  string   // labels of accounts (FlowAccount, FlowEmail)
+	Got, Want  string   // labels of accounts (FlowAccount, FlowEmail); of FlowDomain the account and what is allowed
+	Held       bool     // the ticket has it in Held
 	Missing    []string // FlowScopes
 	Err        error    // cause for the log
 }

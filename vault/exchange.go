@@ -19,6 +19,8 @@ type Request struct {
 	Account string
 	Tool    string // for the audit
 	Call    string // id of the tool call: access "once" holds for all exchanges of one call
+	// Approval is what a write runs under (Vault.Approved): it is spent in the transaction that releases the token. A further exchange of the same Call is free.
+	Approval string
 	// Stale is the bearer that the API refused with 401: the row is read again, and at most one refresh forced.
 	Stale *provider.Bearer
 }

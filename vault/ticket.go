@@ -48,6 +48,12 @@ type Ticket struct {
 	Version int64 `json:"-"`
 	// Flow is the hash of the last Allow's state: an earlier one is void.
 	Flow string `json:"flow,omitempty"`
+	// Approval is the write that it asks for (Vault.Approval), "" when none.
+	Approval string `json:"approval,omitempty"`
+	// Held is what came from the vendor and waits for its owner's word, nil when nothing does; State is then TicketStarted.
+	Held *Held `json:"held,omitempty"`
+	// Lost are scopes that the account had before, or that its owner had agreed to, and that the vendor did not grant this time (TicketDone).
+	Lost []string `json:"lost,omitempty"`
 }
 
 // Over says whether nothing more can be done with it.
@@ -70,7 +76,11 @@ type TicketRequest struct {
 	Owner Person
 	Agent Agent // zero: the person asks for themselves
 	Tool  string
-	Need  *ConsentError // what an exchange lacked
+	Need  *ConsentError // what an exchange lacked; nil where only the yes to Write is missing
+	// Write is a call that needs its person's yes, nil for a ticket without one. With Need the same ticket asks for both.
+	Write *Write
+	// Call is the request that Write would run under. Where Need is nil its account is picked, and what else it lacks is asked for, too.
+	Call Request
 }
 
 // Answer is what the owner says on the page.
@@ -82,6 +92,12 @@ type Answer struct {
 	Connection  string // which option; "" = the first
 	RedirectURI string // of that connection
 	Session     string // id of the browser session, checked again at the callback
+
+	Without []string      // of the option's Optional, those that the owner leaves out
+	TTL     time.Duration // of the agent's access; 0, or more than the default: the default
+	Agents  []string      // of a ticket that a person made for themselves: keys (Vault.AgentKey) of the agents that may use the account
+	Move    string        // key of an earlier agent whose access goes over to the ticket's
+	Approve ApproveFor    // how long the yes to a write lasts
 }
 
 // Start is what follows an Allow.

@@ -35,6 +35,7 @@ type Config struct {
 	AccessTTL   time.Duration    // of an agent's access; 0 = 720h
 	TicketTTL   time.Duration    // how long a ticket may be opened; 0 = 24h (serve); stdio has 15m
 	Limits      Limits
+	Rules       map[string]Rule // by connection: which accounts may be connected, and by whom; none = all
 	// ReadKeys reads the key source again, for a key that was added meanwhile; nil = it can be read once only.
 	ReadKeys func(context.Context) ([]seal.Key, error)
 	// OwnerDead says whether the process of that instance id is provably gone, so that its lease can be taken over at once; nil = never.
