@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -289,6 +290,20 @@ func (f *fakeVault) Pseudonym(c vault.Caller) string {
 	return fmt.Sprintf("%x", f.MAC("p", []byte(c.Subject)))[:8]
 }
 
+func (f *fakeVault) AwaitTicket(ctx context.Context, owner vault.Caller, id string) (vault.Ticket, error) {
+	for {
+		t, err := f.TicketByID(ctx, owner, id)
+		if err != nil || t.Over() {
+			return t, err
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return t, ctx.Err()
+		}
+	}
+}
+
 // Note writes each entry: that they are counted is the vault's.
 func (f *fakeVault) Note(ctx context.Context, e vault.Entry) error { return f.Audit(ctx, e) }
 
@@ -346,6 +361,16 @@ func (r *fakeRecords) Delete(_ context.Context, kind, handle string) error {
 	defer r.mu.Unlock()
 	delete(r.rows, kind+" "+handle)
 	return nil
+}
+
+func (r *fakeRecords) handles() (out []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key := range r.rows {
+		_, handle, _ := strings.Cut(key, " ")
+		out = append(out, handle)
+	}
+	return out
 }
 
 func (r *fakeRecords) count() int {

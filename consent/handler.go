@@ -2,9 +2,6 @@ package consent
 
 import (
 	"context"
-	"encoding/base64"
-	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -109,11 +106,4 @@ func (h *Handler) elsewhere(v *visit) bool {
 	return true
 }
 
-// random is 256 bits, base64url.
-func (h *Handler) random() (string, error) {
-	var b [32]byte
-	if _, err := io.ReadFull(h.cfg.Rand, b[:]); err != nil {
-		return "", fmt.Errorf("drawing randomness: %w", err)
-	}
-	return base64.RawURLEncoding.EncodeToString(b[:]), nil
-}
+func (h *Handler) random() (string, error) { return randomFrom(h.cfg.Rand) }
