@@ -61,6 +61,24 @@ func (r *Records) Delete(ctx context.Context, kind, handle string) error {
 	return err
 }
 
+// Change replaces a value by what fn makes of it, in one transaction: of those
+// who change it at the same time each sees what the one before left (R51). Its
+// time to live begins again. An error of fn leaves everything as it was and comes back; ErrNotFound
+// says that there is no value. fn may run more than once.
+func (r *Records) Change(ctx context.Context, kind, handle string, fn func(old []byte) (value []byte, ttl time.Duration, err error)) error {
+	return r.v.store.Update(ctx, func(tx Tx) error {
+		rec, old, err := r.v.getRecord(tx, kind, handle)
+		if err != nil {
+			return err
+		}
+		value, ttl, err := fn(old)
+		if err != nil {
+			return err
+		}
+		return r.v.putRecord(tx, kind, handle, rec.Owner, value, r.v.now()+ttl.Milliseconds())
+	})
+}
+
 // sweepAtOnce is how many records one transaction removes.
 const sweepAtOnce = 1000
 

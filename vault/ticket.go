@@ -30,20 +30,21 @@ const (
 // Ticket is something that a person must do in a browser. The pages show it
 // and record how it ended; whoever made it goes on from there.
 type Ticket struct {
-	ID      string      `json:"id"` // row id; the link holds Handle, never the id
-	Kind    TicketKind  `json:"kind"`
-	Owner   Person      `json:"owner"`
-	Agent   Agent       `json:"agent"`          // zero when the person asked for themselves (grantry connect, /connections)
-	Tool    string      `json:"tool,omitempty"` // the tool whose call led here, "" when none
-	Reason  Reason      `json:"reason"`
-	Options []Option    `json:"options"` // ways to satisfy it; the page asks when there are several
-	State   TicketState `json:"state"`
-	Failure FlowFailure `json:"failure,omitempty"` // of the last vendor visit, "" when none failed
-	Grant   string      `json:"grant,omitempty"`   // TicketDone: the account
-	Once    bool        `json:"once,omitempty"`    // TicketDone: access for one call only
-	Created time.Time   `json:"created"`
-	Started time.Time   `json:"started"` // last Allow
-	Expires time.Time   `json:"expires"` // may be opened until then
+	ID      string         `json:"id"` // row id; the link holds Handle, never the id
+	Kind    TicketKind     `json:"kind"`
+	Owner   Person         `json:"owner"`
+	Agent   Agent          `json:"agent"`          // zero when the person asked for themselves (grantry connect, /connections)
+	Tool    string         `json:"tool,omitempty"` // the tool whose call led here, "" when none
+	Reason  Reason         `json:"reason"`
+	Options []Option       `json:"options"`          // ways to satisfy it; the page asks when there are several
+	Client  *ClientRequest `json:"client,omitempty"` // KindClient: who wants to act for the owner
+	State   TicketState    `json:"state"`
+	Failure FlowFailure    `json:"failure,omitempty"` // of the last vendor visit, "" when none failed
+	Grant   string         `json:"grant,omitempty"`   // TicketDone: the account
+	Once    bool           `json:"once,omitempty"`    // TicketDone: access for one call only
+	Created time.Time      `json:"created"`
+	Started time.Time      `json:"started"` // last Allow
+	Expires time.Time      `json:"expires"` // may be opened until then
 	// Version counts changes: the page's form names the one that it shows, so that of two answers one counts.
 	Version int64 `json:"-"`
 	// Flow is the hash of the last Allow's state: an earlier one is void.

@@ -302,7 +302,7 @@ func (v *Vault) AskAgain(ctx context.Context, handle string, p Person) (Ticket, 
 		return Ticket{}, err
 	case old.Owner.Caller != p.Caller:
 		return Ticket{}, ErrForeign
-	case old.State != TicketExpired:
+	case old.State != TicketExpired, old.Kind == KindClient: // a client asks by itself
 		return Ticket{}, ErrGone
 	}
 	need := &ConsentError{Reason: old.Reason, Options: old.Options}
