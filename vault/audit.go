@@ -72,6 +72,7 @@ type entryBody struct {
 	Instance   string     `json:"instance"`
 	Version    string     `json:"version,omitempty"`
 	Detail     Detail     `json:"detail,omitzero"`
+	Summary    []byte     `json:"summary,omitempty"` // sealed
 	Heads      []headNote `json:"heads,omitempty"`
 }
 
@@ -100,7 +101,7 @@ func (v *Vault) append(tx Tx, entries ...Entry) error {
 	rows := make([]AuditRow, len(entries))
 	for i, e := range entries {
 		seq++
-		if rows[i], err = v.auditRow(stream, seq, e); err != nil {
+		if rows[i], err = v.auditRow(tx, stream, seq, e); err != nil {
 			return err
 		}
 		mac = sum.of(mac, rows[i])
@@ -113,21 +114,25 @@ func (v *Vault) append(tx Tx, entries ...Entry) error {
 	return nil
 }
 
-func (v *Vault) auditRow(stream string, seq int64, e Entry) (AuditRow, error) {
+func (v *Vault) auditRow(tx Tx, stream string, seq int64, e Entry) (AuditRow, error) {
 	if e.Result == "" {
 		e.Result = "ok"
 	}
-	body, err := json.Marshal(entryBody{
-		Agent: e.Agent.ID, AgentFrom: e.Agent.Issuer, Connection: e.Connection, Account: e.Account,
-		Scopes: e.Scopes, Tool: e.Tool, Result: e.Result, Reason: e.Reason, Instance: v.cfg.Instance,
-		Version: e.version, Detail: e.Detail, Heads: e.heads,
-	})
-	if err != nil {
-		return AuditRow{}, fmt.Errorf("encoding audit entry: %w", err)
-	}
-	row := AuditRow{Stream: stream, Seq: seq, Time: v.now(), User: e.user, Kind: e.Kind, Body: body}
+	row := AuditRow{Stream: stream, Seq: seq, Time: v.now(), User: e.user, Kind: e.Kind}
 	if !e.Caller.IsZero() {
 		row.User = v.Pseudonym(e.Caller)
+	}
+	summary, err := v.sealSummary(tx, row, e.Summary)
+	if err != nil {
+		return row, fmt.Errorf("sealing audit entry: %w", err)
+	}
+	row.Body, err = json.Marshal(entryBody{
+		Agent: e.Agent.ID, AgentFrom: e.Agent.Issuer, Connection: e.Connection, Account: e.Account,
+		Scopes: e.Scopes, Tool: e.Tool, Result: e.Result, Reason: e.Reason, Instance: v.cfg.Instance,
+		Version: e.version, Detail: e.Detail, Summary: summary, Heads: e.heads,
+	})
+	if err != nil {
+		return row, fmt.Errorf("encoding audit entry: %w", err)
 	}
 	return row, nil
 }

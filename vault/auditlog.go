@@ -19,6 +19,7 @@ type AuditEntry struct {
 	// Person is who the pseudonym stands for: label or subject. It is "" once the user was deleted.
 	Person     string
 	Agent      string // id
+	AgentFrom  string // issuer of that id, "" on stdio
 	Connection string
 	Account    string // id
 	Scopes     []string
@@ -169,14 +170,21 @@ func kindFits(want, kind string) bool {
 
 // ReadAuditRow decodes an entry. It does not verify it.
 func ReadAuditRow(r AuditRow) AuditEntry {
+	e, _ := readAuditRow(r)
+	return e
+}
+
+// readAuditRow answers the body, too: what of it is sealed is in no AuditEntry.
+func readAuditRow(r AuditRow) (AuditEntry, entryBody) {
 	e := AuditEntry{Stream: r.Stream, Seq: r.Seq, Time: FromMillis(r.Time), Kind: r.Kind, User: r.User, MAC: r.MAC, Result: "unreadable"}
 	var b entryBody
 	if err := json.Unmarshal(r.Body, &b); err != nil {
-		return e
+		return e, entryBody{}
 	}
-	e.Agent, e.Connection, e.Account, e.Scopes, e.Tool, e.Result, e.Reason = b.Agent, b.Connection, b.Account, b.Scopes, b.Tool, b.Result, b.Reason
+	e.Agent, e.AgentFrom = b.Agent, b.AgentFrom
+	e.Connection, e.Account, e.Scopes, e.Tool, e.Result, e.Reason = b.Connection, b.Account, b.Scopes, b.Tool, b.Result, b.Reason
 	e.Detail = b.Detail
-	return e
+	return e, b
 }
 
 // peopleKept bounds what a reader of the log remembers of people.

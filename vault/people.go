@@ -9,8 +9,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/grantry/grantry/vault/seal"
 )
 
 // User is a person as the operator sees them.
@@ -147,30 +145,16 @@ func (v *Vault) User(ctx context.Context, key string) (d UserDetail, err error) 
 	return d, nil
 }
 
-// auditedOf counts the entries of a user by reading them all.
+// auditedOf counts the entries of a user by reading them.
 func (v *Vault) auditedOf(ctx context.Context, key string) (n int, err error) {
-	var streams []string
-	if err := v.store.View(ctx, func(tx Tx) (err error) { streams, err = tx.Audit().Streams(); return err }); err != nil {
-		return 0, err
-	}
-	for _, s := range streams {
-		for seq := int64(1); ; {
-			var rows []AuditRow
-			if err := v.store.View(ctx, func(tx Tx) (err error) { rows, err = tx.Audit().Read(s, seq, 1000); return err }); err != nil {
-				return n, err
-			}
-			if len(rows) == 0 {
-				break
-			}
-			for _, r := range rows {
-				if r.User == key {
-					n++
-				}
-			}
-			seq = rows[len(rows)-1].Seq + 1
+	for before := (AuditMark{}); ; {
+		var rows []AuditRow
+		err := v.store.View(ctx, func(tx Tx) (err error) { rows, err = tx.Audit().Of(key, before, logBatch); return err })
+		if n += len(rows); err != nil || len(rows) < logBatch {
+			return n, err
 		}
+		before = markOf(rows[len(rows)-1])
 	}
-	return n, nil
 }
 
 // DeleteUser ends every grant of a user, first here and then at its vendor,
@@ -297,24 +281,11 @@ func (v *Vault) sealedOf(tx Tx, key string, grants []GrantRow) (out [][]byte, er
 	for _, a := range access {
 		out = append(out, a.AgentCT)
 	}
-	ids := map[seal.DEKID]bool{}
-	if len(u.DEK) == len(seal.DEKID{}) {
-		ids[seal.DEKID(u.DEK)] = true
+	keys, err := tx.Keys().Of(key)
+	for _, k := range keys { // also those of long ago, which summaries in the audit are sealed under
+		out = append(out, k.Wrapped)
 	}
-	for _, blob := range out {
-		if id, err := seal.BlobDEK(blob); err == nil {
-			ids[id] = true
-		}
-	}
-	for id := range ids {
-		k, err := tx.Keys().Get(id[:])
-		if err == nil && k.User == key {
-			out = append(out, k.Wrapped)
-		} else if unless(ErrNotFound, err) != nil {
-			return nil, err
-		}
-	}
-	return out, nil
+	return out, err
 }
 
 func (v *Vault) shred(ctx context.Context, sealed [][]byte) error {

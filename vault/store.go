@@ -83,6 +83,8 @@ type UserRows interface {
 type KeyRows interface {
 	// Get answers a wrapped data key by its id, or ErrNotFound.
 	Get(id []byte) (KeyRow, error)
+	// Of answers a user's, the oldest first.
+	Of(user string) ([]KeyRow, error)
 	// Insert adds one for an existing user; ErrConflict when its id is there.
 	Insert(k KeyRow) error
 	// Rewrap replaces the wrapped form from by to; ErrConflict when it is not from any more.
@@ -281,6 +283,13 @@ type AuditRow struct {
 	MAC    []byte // 32 bytes
 }
 
+// AuditMark is an entry's place among those of its user: by time, and at one time by stream and number.
+type AuditMark struct {
+	Time   int64
+	Stream string
+	Seq    int64
+}
+
 // AuditRows are the log. There is no way to change a row, or to remove one but from the beginning.
 type AuditRows interface {
 	// Head answers the last sequence number of a stream and its MAC; 0 and nil for an empty one.
@@ -289,6 +298,8 @@ type AuditRows interface {
 	Append(rows []AuditRow) error
 	// Read answers rows from seq on, at most limit.
 	Read(stream string, seq int64, limit int) ([]AuditRow, error)
+	// Of answers a user's entries of all streams before a mark, the newest first, at most limit; the zero mark is behind all.
+	Of(user string, before AuditMark, limit int) ([]AuditRow, error)
 	// Prune removes a stream's rows up to last; ErrConflict when that would be all of them.
 	Prune(stream string, last int64) error
 	// Streams answers the names of all chains, sorted.

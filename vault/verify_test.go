@@ -68,6 +68,16 @@ func (r editedRows) Read(stream string, seq int64, limit int) (out []vault.Audit
 	return out, nil
 }
 
+// Of is for one stream, from its end.
+func (r editedRows) Of(user string, _ vault.AuditMark, limit int) (out []vault.AuditRow, _ error) {
+	for _, row := range slices.Backward(r.rows["main"]) {
+		if row.User == user && len(out) < limit {
+			out = append(out, row)
+		}
+	}
+	return out, nil
+}
+
 func (r editedRows) Streams() ([]string, error) {
 	return slices.Sorted(maps.Keys(maps.Collect(func(yield func(string, bool) bool) {
 		for name, rows := range r.rows {

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/grantry/grantry/vault"
 )
@@ -19,6 +20,9 @@ const (
 
 	queryAudit = `SELECT ` + auditColumns + ` FROM audit WHERE stream = $1 AND seq >= $2 ORDER BY seq LIMIT $3`
 
+	queryAuditOf = `SELECT ` + auditColumns + ` FROM audit WHERE user_key = $1 AND (time, stream, seq) < ($2, $3, $4)
+		ORDER BY time DESC, stream DESC, seq DESC LIMIT $5`
+
 	queryPruneAudit = `DELETE FROM audit WHERE stream = $1 AND seq <= $2`
 
 	// queryStreams steps from each stream to the next: the log is long, the streams are few.
@@ -28,7 +32,7 @@ const (
 )
 
 func auditQueries() []string {
-	return []string{queryAuditHead, queryAppendAudit, queryAudit, queryPruneAudit, queryStreams}
+	return []string{queryAuditHead, queryAppendAudit, queryAudit, queryAuditOf, queryPruneAudit, queryStreams}
 }
 
 func scanAudit(s scanner) (a vault.AuditRow, err error) {
@@ -80,6 +84,13 @@ func (r auditRows) Append(rows []vault.AuditRow) error {
 
 func (r auditRows) Read(stream string, seq int64, limit int) ([]vault.AuditRow, error) {
 	return all(r.tx, scanAudit, "reading audit", queryAudit, stream, seq, limit)
+}
+
+func (r auditRows) Of(user string, before vault.AuditMark, limit int) ([]vault.AuditRow, error) {
+	if before == (vault.AuditMark{}) {
+		before.Time = math.MaxInt64
+	}
+	return all(r.tx, scanAudit, "reading a user's audit", queryAuditOf, user, before.Time, before.Stream, before.Seq, limit)
 }
 
 func (r auditRows) Prune(stream string, last int64) error {

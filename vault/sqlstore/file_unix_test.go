@@ -80,7 +80,7 @@ func TestBackupMode(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	info, err := os.Stat(path + ".v2.bak")
+	info, err := os.Stat(path + ".v3.bak")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,8 @@ const (
 
 	queryDataKey = `SELECT ` + keyColumns + ` FROM data_keys WHERE id = $1`
 
+	queryDataKeysOf = `SELECT ` + keyColumns + ` FROM data_keys WHERE user_key = $1 ORDER BY created, id`
+
 	queryInsertDataKey = `INSERT INTO data_keys (` + keyColumns + `) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
 
 	queryRewrap = `UPDATE data_keys SET wrapped = $1 WHERE id = $2 AND wrapped = $3`
@@ -20,7 +22,7 @@ const (
 )
 
 func keyQueries() []string {
-	return []string{queryDataKey, queryInsertDataKey, queryRewrap, queryOtherKeys, queryCountKeys}
+	return []string{queryDataKey, queryDataKeysOf, queryInsertDataKey, queryRewrap, queryOtherKeys, queryCountKeys}
 }
 
 func scanKey(s scanner) (k vault.KeyRow, err error) {
@@ -30,6 +32,10 @@ func scanKey(s scanner) (k vault.KeyRow, err error) {
 
 func (r keyRows) Get(id []byte) (vault.KeyRow, error) {
 	return one(r.tx, scanKey, "reading data key", queryDataKey, id)
+}
+
+func (r keyRows) Of(user string) ([]vault.KeyRow, error) {
+	return all(r.tx, scanKey, "listing a user's data keys", queryDataKeysOf, user)
 }
 
 func (r keyRows) Insert(k vault.KeyRow) error {

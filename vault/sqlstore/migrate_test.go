@@ -68,7 +68,7 @@ func TestNewerSchema(t *testing.T) {
 	raw(t, path, "PRAGMA user_version = 99")
 	refuses(t, path, func(err error) bool {
 		var newer *sqlstore.SchemaError
-		return errors.As(err, &newer) && newer.Have == 99 && newer.Known == 2
+		return errors.As(err, &newer) && newer.Have == 99 && newer.Known == 3
 	})
 }
 
@@ -88,7 +88,7 @@ func TestNewerMigrations(t *testing.T) {
 	raw(t, path, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (7, 1)")
 	refuses(t, path, func(err error) bool {
 		var newer *sqlstore.SchemaError
-		return errors.As(err, &newer) && newer.Have == 7 && newer.Known == 2
+		return errors.As(err, &newer) && newer.Have == 7 && newer.Known == 3
 	})
 }
 
@@ -145,7 +145,7 @@ func TestDamage(t *testing.T) {
 
 // future are the migrations with one more, that ends with last.
 func future(t *testing.T, last string) fs.FS {
-	return withMigration(t, "sqlite", "PRAGMA user_version = 3;\nCREATE TABLE later (a TEXT NOT NULL) STRICT;\n"+last)
+	return withMigration(t, "sqlite", "PRAGMA user_version = 4;\nCREATE TABLE later (a TEXT NOT NULL) STRICT;\n"+last)
 }
 
 // withMigration are a database's migrations and one more.
@@ -155,7 +155,7 @@ func withMigration(t *testing.T, database, body string) fs.FS {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := fstest.MapFS{"00003_later.sql": {Data: []byte("-- +goose Up\n" + body)}}
+	out := fstest.MapFS{"00004_later.sql": {Data: []byte("-- +goose Up\n" + body)}}
 	for _, name := range names {
 		data, err := os.ReadFile(name)
 		if err != nil {
@@ -188,7 +188,7 @@ func TestMigrationBacksUp(t *testing.T) {
 	t.Parallel()
 	path := newPath(t)
 	withSetting(t, path)
-	backup := path + ".v2.bak"
+	backup := path + ".v3.bak"
 	if err := os.WriteFile(backup, []byte("of an earlier attempt"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func TestMigrationBacksUp(t *testing.T) {
 	}
 	refuses(t, path, func(err error) bool {
 		var newer *sqlstore.SchemaError
-		return errors.As(err, &newer) && newer.Have == 3
+		return errors.As(err, &newer) && newer.Have == 4
 	})
 	readSetting(t, openStore(t, backup))
 }
@@ -221,7 +221,7 @@ func TestFailedMigration(t *testing.T) {
 // TestMigrationMustSetItsVersion notices a migration whose author forgot.
 func TestMigrationMustSetItsVersion(t *testing.T) {
 	t.Parallel()
-	_, err := sqlstore.OpenWith(t.Context(), sqlstore.Config{Path: newPath(t)}, future(t, "PRAGMA user_version = 2;\n"))
+	_, err := sqlstore.OpenWith(t.Context(), sqlstore.Config{Path: newPath(t)}, future(t, "PRAGMA user_version = 3;\n"))
 	var setting *sqlstore.SettingError
 	if !errors.As(err, &setting) || setting.Name != "user_version" {
 		t.Errorf("err = %v, want a SettingError of user_version", err)

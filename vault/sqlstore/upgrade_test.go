@@ -2,6 +2,8 @@ package sqlstore_test
 
 import (
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -27,25 +29,33 @@ func rowsOfSchema1(blob func(hex string) string) []string {
 	}
 }
 
-// makeSchema1 makes a database as the first migration alone makes it, with rows.
-func makeSchema1(t *testing.T, place string) {
+// makeSchema makes a database as the first migrations alone make it, with rows.
+func makeSchema(t *testing.T, place string, version int) {
 	t.Helper()
 	kind, isServer := "sqlite", strings.HasPrefix(place, "postgres://")
 	if isServer {
 		kind = "postgres"
 	}
-	first, err := os.ReadFile("migrations/" + kind + "/00001_init.sql")
-	if err != nil {
-		t.Fatal(err)
+	migrations := fstest.MapFS{}
+	for _, name := range migrationsOf(t, kind)[:version] {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		migrations[filepath.Base(name)] = &fstest.MapFile{Data: data}
 	}
-	migrations := fstest.MapFS{"00001_init.sql": {Data: first}}
+	var s *sqlstore.Store
+	var err error
 	if isServer {
-		_, err = sqlstore.OpenPostgresWith(t.Context(), sqlstore.PostgresConfig{URL: provider.NewSecret(place)}, migrations)
+		s, err = sqlstore.OpenPostgresWith(t.Context(), sqlstore.PostgresConfig{URL: provider.NewSecret(place)}, migrations)
 	} else {
-		_, err = sqlstore.OpenWith(t.Context(), sqlstore.Config{Path: place}, migrations)
+		s, err = sqlstore.OpenWith(t.Context(), sqlstore.Config{Path: place}, migrations)
 	}
-	if err == nil || !strings.Contains(err.Error(), "preparing a query") { // this program asks for what came later
-		t.Fatalf("opening at schema 1: %v", err)
+	if err == nil {
+		err = s.Close()
+	}
+	if err != nil && !strings.Contains(err.Error(), "preparing a query") { // this program asks for what came later
+		t.Fatalf("opening at schema %d: %v", version, err)
 	}
 	if isServer {
 		server(t, place, rowsOfSchema1(func(hex string) string { return `'\x` + hex + `'` })...)
@@ -54,52 +64,72 @@ func makeSchema1(t *testing.T, place string) {
 	raw(t, place, strings.Join(rowsOfSchema1(func(hex string) string { return `x'` + hex + `'` }), ";\n"))
 }
 
-// TestManyProcessesUpgrade starts processes at once on a database of the schema
+func migrationsOf(t *testing.T, kind string) []string {
+	t.Helper()
+	names, err := filepath.Glob("migrations/" + kind + "/*.sql")
+	if err != nil || len(names) < 2 {
+		t.Fatalf("%d migrations, %v", len(names), err)
+	}
+	return names
+}
+
+// TestManyProcessesUpgrade starts processes at once on a database of each schema
 // before: one of them migrates it, and all find what was in it.
 func TestManyProcessesUpgrade(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, place string) {
-		makeSchema1(t, place)
-		var wg sync.WaitGroup
-		for range 6 {
-			wg.Go(func() {
-				if out, err := runChild(t, "open", place, ""); err != nil {
-					t.Errorf("a process: %v\n%s", err, out)
-				}
-			})
-		}
-		wg.Wait()
-		s := openStore(t, place)
-		err := s.View(t.Context(), func(tx vault.Tx) error {
-			g, err := tx.Grants().Get("g")
-			if err != nil || g.Gen != 7 || g.Scopes != "a b" || !g.IsDefault || string(g.RefreshCT) != "\x01\x02" || g.Used != 4 {
-				t.Errorf("the grant is %+v, %v", g, err)
-			}
-			if _, err := tx.Keys().Get([]byte{1, 2}); err != nil {
-				t.Errorf("the data key: %v", err)
-			}
-			head, _, err := tx.Audit().Head("main")
-			if err != nil || head != 1 {
-				t.Errorf("the audit ends at %d, %v", head, err)
-			}
-			if n, err := tx.Vault().Epoch(); err != nil || n < 1 {
-				t.Errorf("the epoch is %d, %v", n, err)
-			}
-			due, err := tx.Upkeep().Due(10, 0, 10, 5)
-			if err != nil || len(due) != 1 {
-				t.Errorf("%d grants are due, %v", len(due), err)
-			}
-			return nil
+	for version := 1; version < len(migrationsOf(t, "sqlite")); version++ {
+		t.Run(strconv.Itoa(version), func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(t *testing.T, place string) { upgradeFrom(t, place, version) })
 		})
-		if err != nil {
-			t.Fatal(err)
+	}
+}
+
+func upgradeFrom(t *testing.T, place string, version int) {
+	makeSchema(t, place, version)
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			if out, err := runChild(t, "open", place, ""); err != nil {
+				t.Errorf("a process: %v\n%s", err, out)
+			}
+		})
+	}
+	wg.Wait()
+	s := openStore(t, place)
+	err := s.View(t.Context(), func(tx vault.Tx) error {
+		g, err := tx.Grants().Get("g")
+		if err != nil || g.Gen != 7 || g.Scopes != "a b" || !g.IsDefault || string(g.RefreshCT) != "\x01\x02" || g.Used != 4 {
+			t.Errorf("the grant is %+v, %v", g, err)
 		}
-		readSetting(t, s)
-		if strings.HasPrefix(place, "postgres://") {
-			return
+		if _, err := tx.Keys().Get([]byte{1, 2}); err != nil {
+			t.Errorf("the data key: %v", err)
 		}
-		if _, err := os.Stat(place + ".v1.bak"); err != nil {
-			t.Errorf("the backup before the migration: %v", err)
+		head, _, err := tx.Audit().Head("main")
+		if err != nil || head != 1 {
+			t.Errorf("the audit ends at %d, %v", head, err)
 		}
+		if n, err := tx.Vault().Epoch(); err != nil || n < 1 {
+			t.Errorf("the epoch is %d, %v", n, err)
+		}
+		mine, err := tx.Audit().Of("u", vault.AuditMark{}, 5)
+		if err != nil || len(mine) != 1 {
+			t.Errorf("the user has %d entries, %v", len(mine), err)
+		}
+		due, err := tx.Upkeep().Due(10, 0, 10, 5)
+		if err != nil || len(due) != 1 {
+			t.Errorf("%d grants are due, %v", len(due), err)
+		}
+		return nil
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	readSetting(t, s)
+	if strings.HasPrefix(place, "postgres://") {
+		return
+	}
+	if _, err := os.Stat(place + ".v" + strconv.Itoa(version) + ".bak"); err != nil {
+		t.Errorf("the backup before the migration: %v", err)
+	}
 }

@@ -1,7 +1,9 @@
 package storetest
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 
@@ -14,6 +16,7 @@ func RunAudit(t *testing.T, open func(t *testing.T) vault.Store) {
 		"append and read": auditAppend,
 		"gaps":            auditGaps,
 		"streams":         auditStreams,
+		"of a user":       auditOf,
 		"pruning":         auditPrune,
 		"with its change": auditWithChange,
 		"parallel appends": func(t *testing.T, s vault.Store) {
@@ -89,6 +92,46 @@ func auditStreams(t *testing.T, s vault.Store) {
 		seq, _ := auditHead(t, s, stream)
 		same(t, "head of "+stream, want, seq)
 		same(t, "entries of "+stream, int(want), len(auditRead(t, s, stream, 1, 100)))
+	}
+}
+
+// auditOf reads a user's entries of all streams backwards, page by page.
+func auditOf(t *testing.T, s vault.Store) {
+	var want []vault.AuditRow
+	for n := int64(1); n <= 6; n++ {
+		for i, stream := range []string{"a", "b"} {
+			row := auditRow(stream, n)
+			row.Time = now + (n+1)/2 // two of each stream at one time
+			if n%3 == int64(i) {
+				row.User = "bob"
+			} else {
+				want = append(want, row)
+			}
+			update(t, s, appendRows(row))
+		}
+	}
+	slices.SortFunc(want, func(a, b vault.AuditRow) int {
+		return cmp.Or(cmp.Compare(b.Time, a.Time), cmp.Compare(b.Stream, a.Stream), cmp.Compare(b.Seq, a.Seq))
+	})
+	of := func(user string, before vault.AuditMark, limit int) []vault.AuditRow {
+		return read(t, s, func(tx vault.Tx) ([]vault.AuditRow, error) { return tx.Audit().Of(user, before, limit) })
+	}
+	same(t, "alice's", want, of("alice", vault.AuditMark{}, 100))
+	same(t, "nobody's", nil, of("carol", vault.AuditMark{}, 100))
+	for _, limit := range []int{1, 3} {
+		var got []vault.AuditRow
+		for page := of("alice", vault.AuditMark{}, limit); len(page) > 0; {
+			got = append(got, page...)
+			last := page[len(page)-1]
+			page = of("alice", vault.AuditMark{Time: last.Time, Stream: last.Stream, Seq: last.Seq}, limit)
+		}
+		same(t, "page by page", want, got)
+	}
+	update(t, s, func(tx vault.Tx) error { return tx.Audit().Prune("a", 5) })
+	for _, r := range of("alice", vault.AuditMark{}, 100) {
+		if r.Stream == "a" && r.Seq <= 5 {
+			t.Errorf("entry %d was pruned", r.Seq)
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ func RunKeys(t *testing.T, open func(t *testing.T) vault.Store) {
 	cases(t, open, map[string]func(*testing.T, vault.Store){
 		"insert":           keysInsert,
 		"insert conflicts": keysInsertConflicts,
+		"of a user":        keysOf,
 		"rewrap":           keysRewrap,
 		"others":           keysOthers,
 		"count":            keysCount,
@@ -83,6 +84,19 @@ func keysRewrap(t *testing.T, s vault.Store) {
 		return tx.Keys().Rewrap(k.ID, to, k.Wrapped)
 	})
 	same(t, "after a conflict in the same transaction", k, getKey(t, s, k.ID))
+}
+
+func keysOf(t *testing.T, s vault.Store) {
+	addUsers(t, s, "", "alice")
+	_, first := userRow("alice")
+	later := keyRow("later", "alice", kekA)
+	later.Created++
+	for _, k := range []vault.KeyRow{later, keyRow("vault's second", "", kekB)} {
+		update(t, s, func(tx vault.Tx) error { return tx.Keys().Insert(k) })
+	}
+	for user, want := range map[string][]vault.KeyRow{"alice": {first, later}, "bob": nil} {
+		same(t, "keys of "+user, want, read(t, s, func(tx vault.Tx) ([]vault.KeyRow, error) { return tx.Keys().Of(user) }))
+	}
 }
 
 func keysOthers(t *testing.T, s vault.Store) {

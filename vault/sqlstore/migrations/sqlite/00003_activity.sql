@@ -1,0 +1,6 @@
+-- +goose Up
+
+PRAGMA user_version = 3;
+
+-- What was done in one person's name, newest first.
+CREATE INDEX audit_user ON audit (user_key, time, stream, seq);
