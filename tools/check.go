@@ -19,7 +19,11 @@ import (
 func check(tool, path string, s *jsonschema.Schema, v any) (any, error) {
 	switch s.Type {
 	case "object":
-		if o, ok := v.(map[string]any); ok {
+		o, ok := v.(map[string]any)
+		if ok && byName(s) {
+			return checkByName(path, s, o)
+		}
+		if ok {
 			return checkObject(tool, path, s, o)
 		}
 	case "array":

@@ -6,6 +6,10 @@
 //	tools.Define(tools.Read, "documents_search", "Search documents", "…",
 //		tools.Via(need, searchDrive))
 //
+// [Summarize] adds the line by which a person recognizes the call later, and
+// [Backend.Preview] what an update would change, for the person who is asked. A tool
+// that writes takes the argument `approval`; what it means is the business of whoever runs tools.
+//
 // A call runs in one order ([Tool.Call]): arguments are checked against the
 // schema, by exact names; a token comes from [Source]; the handler talks to the
 // vendor through [Client]; what it answers is encoded within [MaxResult].

@@ -19,10 +19,11 @@ const room = 8 << 10
 type Result struct {
 	Structured json.RawMessage // conforms to [Tool.Output]
 	Text       string
+	Summary    string // one line for the person who looks back (see [Summarize]), "" = none. No part of the answer
 }
 
 // newResult encodes what a handler answered.
-func newResult[Out any](vendor string, out Out) (*Result, error) {
+func newResult[Out any](vendor string, out Out, summary string) (*Result, error) {
 	data, err := encode(out)
 	if err != nil {
 		return nil, fmt.Errorf("encoding result: %w", err)
@@ -30,7 +31,7 @@ func newResult[Out any](vendor string, out Out) (*Result, error) {
 	if len(data) > MaxResult {
 		return nil, &APIError{Provider: vendor, Reason: "answered more than a result can hold; ask for less"}
 	}
-	return &Result{Structured: data, Text: string(data)}, nil
+	return &Result{Structured: data, Text: string(data), Summary: summary}, nil
 }
 
 // Fit is how many of items, from the first, a result can hold. A handler that

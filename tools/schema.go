@@ -24,8 +24,10 @@ func inputSchema[In any]() (*jsonschema.Schema, error) {
 	if err := bound(s, reflect.TypeFor[In]()); err != nil {
 		return nil, err
 	}
-	if s.Properties[accountArgument] != nil {
-		return nil, fmt.Errorf("argument %s is Define's", accountArgument)
+	for _, name := range []string{accountArgument, approvalArgument} {
+		if s.Properties[name] != nil {
+			return nil, fmt.Errorf("argument %s is Define's", name)
+		}
 	}
 	if s.Properties == nil {
 		s.Properties = map[string]*jsonschema.Schema{}
@@ -59,6 +61,7 @@ func outputSchema[Out any]() (*jsonschema.Schema, error) {
 func schemaOf[T any]() (*jsonschema.Schema, error) {
 	opts := &jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
 		reflect.TypeFor[json.RawMessage](): {},
+		reflect.TypeFor[Value]():           valueSchema(),
 	}}
 	s, err := jsonschema.For[T](opts)
 	if err != nil {
@@ -118,8 +121,11 @@ func bound(s *jsonschema.Schema, t reflect.Type) error {
 	return nil
 }
 
-// addRule adds one rule. Those of strings hold for the items of a list.
+// addRule adds one rule. Those of strings hold for the items of a list, and for the values of a map.
 func addRule(p *jsonschema.Schema, key, value string) (err error) {
+	if p.Type == "object" && key != "" && key != "maxProperties" && p.AdditionalProperties != nil {
+		p = p.AdditionalProperties
+	}
 	if p.Type == "array" && key != "maxItems" && p.Items != nil {
 		p = p.Items
 	}
@@ -131,6 +137,8 @@ func addRule(p *jsonschema.Schema, key, value string) (err error) {
 		p.MaxLength, err = number(value, strconv.Atoi)
 	case "maxItems":
 		p.MaxItems, err = number(value, strconv.Atoi)
+	case "maxProperties":
+		p.MaxProperties, err = number(value, strconv.Atoi)
 	case "minimum":
 		p.Minimum, err = number(value, parseFloat)
 	case "maximum":
@@ -176,8 +184,11 @@ func bounded(path string, s *jsonschema.Schema) error {
 		}
 		return bounded(path+"[]", s.Items)
 	case "object":
+		if byName(s) && s.AdditionalProperties.MaxLength != nil {
+			return nil
+		}
 		if s.Properties == nil {
-			return fmt.Errorf("%s has no properties of its own", path)
+			return fmt.Errorf("%s has no properties of its own, nor bounds for any", path)
 		}
 		for name, p := range s.Properties {
 			if err := bounded(strings.TrimPrefix(path+"."+name, "."), p); err != nil {

@@ -23,5 +23,6 @@ func postMessage() tools.Tool {
 	return tools.Define(tools.Write, "chat_post_message", "Post a chat message",
 		"Posts a message to a Slack channel in the name of the connected account. Others see it at once.",
 		tools.Via(slackNeed(), slackPost),
+		tools.Summarize(func(in PostArguments, _ Posted) string { return "to " + in.Channel }),
 	)
 }

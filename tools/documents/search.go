@@ -29,5 +29,8 @@ func search() tools.Tool {
 	return tools.Define(tools.Read, "documents_search", "Search documents",
 		"Searches the account's documents, shared ones included, by words in name and content. Read one with documents_read.",
 		tools.Via(googleNeed(), googleSearch),
+		tools.Summarize(func(_ SearchArguments, out DocumentList) string {
+			return tools.Count(len(out.Documents), "document", "documents", out.NextCursor)
+		}),
 	)
 }
