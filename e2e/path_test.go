@@ -65,7 +65,7 @@ func wantTools(t *testing.T, tools []tool) {
 		}
 	}
 	for _, name := range []string{
-		"calendar_list_events", "documents_search", "documents_read", "crm_query", "chat_post_message",
+		"calendar_list_events", "documents_search", "documents_read", "crm_query", "crm_update_record", "chat_post_message",
 		"connections_list", "connections_connect",
 	} {
 		if !names[name] {

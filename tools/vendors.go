@@ -113,8 +113,8 @@ func slackMeanings() map[string]meaning {
 func salesforceMeanings() map[string]meaning {
 	return map[string]meaning{
 		"MALFORMED_QUERY":               {"says that the query is not valid SOQL", false},
-		"INVALID_FIELD":                 {"says that a field of the query does not exist or is hidden from this account", false},
-		"INVALID_TYPE":                  {"says that the object of the query does not exist or is hidden from this account", false},
+		"INVALID_FIELD":                 {"says that a field does not exist or is hidden from this account", false},
+		"INVALID_TYPE":                  {"says that the object does not exist or is hidden from this account", false},
 		"INVALID_QUERY_FILTER_OPERATOR": {"says that a filter of the query compares in a way that its field does not allow", false},
 		"INVALID_QUERY_LOCATOR":         {"has dropped this result in the meantime; start again without a cursor", false},
 		"INVALID_QUERY_SCOPE":           {"says that the scope of the query does not exist", false},
@@ -122,9 +122,18 @@ func salesforceMeanings() map[string]meaning {
 		"QUERY_TIMEOUT":                 {"took too long over the query; narrow it down", false},
 		"OPERATION_TOO_LARGE":           {"says that the query covers too much; narrow it down", false},
 		"EXCEEDED_ID_LIMIT":             {"says that the query covers too much; narrow it down", false},
-		"NUMBER_OUTSIDE_VALID_RANGE":    {"says that a number of the query is out of range", false},
-		"NOT_FOUND":                     {notFound, false},
-		"INSUFFICIENT_ACCESS":           {forbidden, false}, "INSUFFICIENT_ACCESS_OR_READONLY": {forbidden, false}, "FUNCTIONALITY_NOT_ENABLED": {policy, false},
+		"NOT_FOUND":                     {notFound, false}, "ENTITY_IS_DELETED": {notFound, false}, "MALFORMED_ID": {"says that the id is not one of a record of this object", false},
+		"INVALID_FIELD_FOR_INSERT_UPDATE": {"says that a field cannot be changed", false},
+		"JSON_PARSER_ERROR":               {"says that a value does not fit its field", false},
+		"REQUIRED_FIELD_MISSING":          {"says that a required field would be empty", false},
+		"STRING_TOO_LONG":                 {"says that a value is too long for its field", false},
+		"NUMBER_OUTSIDE_VALID_RANGE":      {"says that a number is out of range", false},
+		"DUPLICATES_DETECTED":             {"says that the record would be a duplicate", false},
+
+		"INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST": {"says that a value is none of those that its field allows", false},
+		"FIELD_CUSTOM_VALIDATION_EXCEPTION":       {"says that a rule of the organization forbids these values", false},
+
+		"INSUFFICIENT_ACCESS": {forbidden, false}, "INSUFFICIENT_ACCESS_OR_READONLY": {forbidden, false}, "FUNCTIONALITY_NOT_ENABLED": {policy, false},
 		"API_DISABLED_FOR_ORG":   {"says that this organization or user has no API access", false},
 		"API_CURRENTLY_DISABLED": {broken, true},
 		"REQUEST_LIMIT_EXCEEDED": {quota, false},

@@ -229,7 +229,7 @@ func TestErrors(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]tools.APIError{
 		`[{"errorCode":"MALFORMED_QUERY","message":"canary unexpected token"}]`:  {Status: 400, Code: "MALFORMED_QUERY", Reason: "says that the query is not valid SOQL"},
-		`[{"errorCode":"INVALID_FIELD","message":"No such column 'canary'"}]`:    {Status: 400, Code: "INVALID_FIELD", Reason: "says that a field of the query does not exist or is hidden from this account"},
+		`[{"errorCode":"INVALID_FIELD","message":"No such column 'canary'"}]`:    {Status: 400, Code: "INVALID_FIELD", Reason: "says that a field does not exist or is hidden from this account"},
 		`[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"canary"}]`:            {Status: 403, Code: "REQUEST_LIMIT_EXCEEDED", Reason: "says that the quota for today is used up"},
 		`[{"errorCode":"CANARY","message":"canary"}]`:                            {Status: 400, Reason: "did not accept the request"},
 		`[{"errorCode":"UNABLE_TO_LOCK_ROW","message":"canary","fields":["x"]}]`: {Status: 400, Code: "UNABLE_TO_LOCK_ROW", Reason: "has trouble of its own", Temporary: true},

@@ -8,5 +8,5 @@ import "github.com/grantry/grantry/tools"
 
 // Tools are all tools of this package, in the order in which they are listed.
 func Tools() []tools.Tool {
-	return []tools.Tool{query()}
+	return []tools.Tool{query(), updateRecord()}
 }

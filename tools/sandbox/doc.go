@@ -9,7 +9,7 @@
 //	/issuer      the identity issuer: discovery, registration, authorize, token, JWKS, userinfo
 //	/google      OAuth 2 and OIDC as Google does it, Calendar v3 and Drive v3
 //	/slack       OAuth v2 with token rotation, the Web API methods that our tools call
-//	/salesforce  OAuth 2 with instance_url, SOQL queries
+//	/salesforce  OAuth 2 with instance_url, SOQL queries, reading and updating single records
 //	/control     what a test asks: tokens for the MCP endpoint, ground truth, faults, counters
 //
 // Below its prefix a vendor keeps the paths it has in life, so an API client only changes its base address.
@@ -24,7 +24,7 @@
 //
 // Tokens, codes and client secrets are stored as digests only and are written to no log. The people, the
 // calendars, the documents and the records are made from the clock, never stored: the same day gives the
-// same data.
+// same data. What was changed of it, as a message that was posted or a field that was set, is stored.
 //
 // # What it must not import
 //

@@ -28,6 +28,8 @@ func (s *Sandbox) mountSalesforce(mux *http.ServeMux) {
 	s.route(mux, salesforce, "discovery", "GET /salesforce/id/keys", s.vendorKeys)
 	s.route(mux, salesforce, "api", "GET /salesforce/services/data/{version}/query", s.sfAPI(s.sfQuery))
 	s.route(mux, salesforce, "api", "GET /salesforce/services/data/{version}/query/{locator}", s.sfAPI(s.sfMore))
+	s.route(mux, salesforce, "api", "GET /salesforce/services/data/{version}/sobjects/{object}/{id}", s.sfAPI(s.sfRead))
+	s.route(mux, salesforce, "api", "PATCH /salesforce/services/data/{version}/sobjects/{object}/{id}", s.sfAPI(s.sfUpdate))
 	s.route(mux, salesforce, "api", "GET /salesforce/services/data/{rest...}", s.sfAPI(sfNothing))
 }
 

@@ -91,7 +91,7 @@ func (s *Sandbox) sfMore(w http.ResponseWriter, r *http.Request, p person) {
 // sfPage evaluates the query and answers one batch of it. The id of a new cursor is "".
 func (s *Sandbox) sfPage(w http.ResponseWriter, c cursor, id string, from int) {
 	who, _ := findPerson(c.User)
-	res, bad := soql(c.Query, crm(who, s.cfg.Now()), c.Version, s.cfg.Now())
+	res, bad := soql(c.Query, s.crm(who), c.Version, s.cfg.Now())
 	if bad != nil {
 		sfError(w, http.StatusBadRequest, bad.code, bad.message)
 		return

@@ -26,6 +26,7 @@ type state struct {
 	Strict    map[string]bool // vendors under rotate_strict
 	Messages  []message       // posted to Slack, after the seeded ones
 	Cursors   map[string]*cursor
+	Edits     map[string]*edit // of Salesforce records, by id
 }
 
 // grant is what one person has allowed one client at one vendor.
@@ -40,7 +41,7 @@ type grant struct {
 func newState() *state {
 	return &state{
 		Clients: map[string]*client{}, Codes: map[string]*code{}, Access: map[string]*token{},
-		Refresh: map[string]*token{}, Strict: map[string]bool{}, Cursors: map[string]*cursor{},
+		Refresh: map[string]*token{}, Strict: map[string]bool{}, Cursors: map[string]*cursor{}, Edits: map[string]*edit{},
 	}
 }
 
