@@ -75,40 +75,35 @@ func (h *Handler) done(v *visit, t vault.Ticket, a vault.Account) {
 
 func (h *Handler) doneMessage(v *visit, f finished, accessOnly bool) message {
 	p, _ := h.provider(f.Connection)
-	vendor, who := titleOf(p, f.Connection), agentOf(f.Agent)
+	vendor, who := titleOf(p, f.Connection), h.agentOf(f.Agent)
 	m := message{
-		Status: http.StatusOK, Tone: toneGood, Title: vendor + " is connected",
-		Facts: []fact{{Name: vendor + " account", Value: shown(f.Account, 80)}, {Name: "Vault of", Value: shown(v.person.Label(), 80)}},
-		Links: []link{{Text: "Your connections", To: home}},
+		Status: http.StatusOK, Tone: toneGood, Title: h.say("done.connected", "vendor", vendor),
+		Facts: []fact{
+			{Name: h.say("done.account", "vendor", vendor), Value: shown(f.Account, 80)},
+			{Name: h.say("done.vault"), Value: shown(v.person.Label(), 80)},
+		},
+		Links: []link{h.toConnections()},
 	}
-	if accessOnly && who != nil {
-		m.Title = who.Name + " may go on"
+	if who == nil {
+		m.Text = []text{h.say("done.self")}
+		return m
 	}
-	switch {
-	case who == nil:
-		m.Text = []string{"Your agents can ask to use it now; each one needs your word first. You can close this tab."}
-	case f.Once:
-		m.Text = []string{who.Name + " may use it for its next call within 10 minutes, then it has to ask again. It continues by itself; you can close this tab."}
-	default:
-		m.Text = []string{who.Name + " continues by itself. You can close this tab."}
+	if accessOnly {
+		m.Title = h.say("done.may_go_on", "agent", who.Name)
 	}
-	if who != nil {
-		m.Facts = append(m.Facts, fact{Name: "Agent", Value: who.Name})
+	m.Text = []text{h.say("done.goes_on", "agent", who.Name)}
+	if f.Once {
+		m.Text = []text{h.say("done.once", "agent", who.Name)}
 	}
+	m.Facts = append(m.Facts, fact{Name: h.say("done.agent"), Value: who.Name})
 	return m
 }
 
 // callbackWithoutSession says where to go on: the code is not redeemed for a
 // browser in which nobody is signed in (R03).
 func (h *Handler) callbackWithoutSession(v *visit, connection string) {
-	m := message{
-		Status: http.StatusForbidden, Tone: toneBad, Title: "Open the link again in the browser that you started in",
-		Text: []string{
-			"Nobody is signed in to this vault in this browser, so the vendor's answer was not used. Nothing was connected.",
-			"If somebody sent you the vendor's page: close this tab. What you connect would end up in their vault.",
-		},
-		Links: []link{{Text: "Sign in", To: "/signin"}},
-	}
+	m := h.tell(http.StatusForbidden, toneBad, "callback.no_session")
+	m.Links = []link{{Text: h.say("words.sign_in"), To: "/signin"}}
 	h.note(v, vault.Entry{Kind: "callback.refused", Connection: connection, Reason: "no_session"})
 	t, err := h.cfg.Vault.FlowOwner(v.ctx(), connection, v.r.URL.Query().Get("state"))
 	if err == nil {
@@ -137,7 +132,7 @@ func (h *Handler) callbackFailed(v *visit, connection, state string, err error) 
 		fe.Connection = connection
 	}
 	m := h.failure(fe)
-	m.Links = append(h.wayBack(v, fe), link{Text: "Your connections", To: home})
+	m.Links = append(h.wayBack(v, fe), h.toConnections())
 	h.message(v, m)
 }
 
@@ -148,7 +143,7 @@ func (h *Handler) reloaded(v *visit, state string) bool {
 		return false
 	}
 	m := h.doneMessage(v, f, false)
-	m.Text = append([]string{"You have done this already; reloading changed nothing."}, m.Text...)
+	m.Text = append([]text{h.say("done.reloaded")}, m.Text...)
 	h.message(v, m)
 	return true
 }
@@ -162,5 +157,5 @@ func (h *Handler) wayBack(v *visit, fe *vault.FlowError) []link {
 	if err != nil || t.Over() {
 		return nil
 	}
-	return []link{{Text: "Try again", To: ticketPath(h.cfg.Vault.Handle(t)), Primary: true}}
+	return []link{{Text: h.say("words.again"), To: ticketPath(h.cfg.Vault.Handle(t)), Primary: true}}
 }

@@ -35,7 +35,7 @@ func (h *Handler) showConnections(v *visit) {
 		h.broken(v, "listing connections", err)
 		return
 	}
-	h.render(v, http.StatusOK, "connections", frame{Title: "Connections", Body: page})
+	h.render(v, http.StatusOK, "connections", frame{Title: h.say("connections.page"), Body: page})
 }
 
 // change wraps what every button of the page has in common: a person, and a form of their session.
@@ -120,15 +120,13 @@ func (h *Handler) disconnect(v *visit) {
 	}
 	p, _ := h.provider(a.Connection)
 	vendor := titleOf(p, a.Connection)
-	text := shown(a.Label, 80) + " is disconnected. No agent can use it any more"
+	key := "connections.end_unknown"
 	if atVendor {
-		text += ", and " + vendor + " has ended the access."
+		key = "connections.ended_at_vendor"
 	} else if errors.Is(err, vault.ErrRevocationPending) {
-		text += ". " + vendor + " has not confirmed yet that it has ended the access there; this vault asks again for 7 days, or you can remove it in your " + vendor + " account's settings."
-	} else {
-		text += ". " + vendor + " did not confirm that it has ended the access there; you can remove it in your " + vendor + " account's settings."
+		key = "connections.end_pending"
 	}
-	h.notice(v, text)
+	h.notice(v, h.say(key, "account", a.Label, "vendor", vendor))
 	h.redirect(v, home)
 }
 
@@ -141,7 +139,7 @@ func (h *Handler) makeDefault(v *visit) {
 		h.broken(v, "setting default", err)
 		return
 	}
-	h.notice(v, shown(a.Label, 80)+" is used now when an agent does not say which account.")
+	h.notice(v, h.say("connections.now_default", "account", a.Label))
 	h.redirect(v, home)
 }
 
@@ -153,7 +151,7 @@ func (h *Handler) revokeAccess(v *visit) {
 	case err != nil:
 		h.broken(v, "revoking access", err)
 	default:
-		h.notice(v, "That agent may no longer use the account. It has to ask you again.")
+		h.notice(v, h.say("connections.access_ended"))
 		h.redirect(v, home)
 	}
 }

@@ -11,33 +11,35 @@ import (
 
 // connectionsPage is what waits for a person, what they connected, and what they could.
 type connectionsPage struct {
-	Notice, Owner, CSRF string
-	Waiting             []waitingView
-	Accounts            []accountView
-	Connect             []connectView
+	Notice      text
+	Owner, CSRF string
+	Waiting     []waitingView
+	Accounts    []accountView
+	Connect     []connectView
 }
 
 type waitingView struct {
-	Headline, Why, When, To string
-	Initial                 string
+	Headline, Why, When text
+	To, Initial         string
 }
 
 type accountView struct {
 	ID, Vendor, Initial, Label, Connection string
 	State                                  string // "active", "broken" or "off", for the colour
-	StateText, Problem                     string
+	StateText, Problem                     text
 	Default, CanDefault, Over              bool
 	Scopes                                 []permission
 	Raw                                    []string
 	Agents                                 []accessView
-	Used, Since                            string
+	Used                                   text
+	Since                                  string
 }
 
 type accessView struct {
 	ID    string
 	Agent *agentView
-	Until string
-	Used  string
+	Until text
+	Used  text
 }
 
 type connectView struct{ Name, Vendor, Initial string }
@@ -78,9 +80,9 @@ func (h *Handler) connectionsPage(v *visit) (page connectionsPage, err error) {
 
 func (h *Handler) waitingView(t vault.Ticket) waitingView {
 	w := waitingView{
-		Headline: h.headline(t), Why: h.why(t), When: ago(h.cfg.Now(), t.Created), To: ticketPath(h.cfg.Vault.Handle(t)), Initial: "→",
+		Headline: h.headline(t), Why: h.why(t), When: h.pages.ago(h.cfg.Now(), t.Created), To: ticketPath(h.cfg.Vault.Handle(t)), Initial: "→",
 	}
-	if a := agentOf(t.Agent); a != nil {
+	if a := h.agentOf(t.Agent); a != nil {
 		w.Initial = a.Initial
 	}
 	return w
@@ -106,11 +108,11 @@ func (h *Handler) accountView(a vault.Account, all []vault.Account, access []vau
 	p, _ := h.provider(a.Connection)
 	view := accountView{
 		ID: a.ID, Vendor: titleOf(p, a.Connection), Label: shown(a.Label, 80), Connection: shown(a.Connection, 40),
-		Default: a.Default, Over: a.State == vault.GrantRevoked, Scopes: permissionsOf(p, a.Scopes),
+		Default: a.Default, Over: a.State == vault.GrantRevoked, Scopes: h.permissionsOf(p, a.Scopes),
 		Used: h.used(a.Used), Since: clock(a.Created),
 	}
 	view.Initial = initial(view.Vendor)
-	view.State, view.StateText, view.Problem = stateWords(a, view.Vendor)
+	view.State, view.StateText, view.Problem = h.stateWords(a, view.Vendor)
 	view.CanDefault = !a.Default && a.State == vault.GrantActive && siblings(all, a) > 0
 	for _, s := range a.Scopes {
 		view.Raw = append(view.Raw, shown(s, 120))
@@ -127,21 +129,21 @@ func (h *Handler) accountView(a vault.Account, all []vault.Account, access []vau
 }
 
 func (h *Handler) accessView(x vault.Access) accessView {
-	view := accessView{ID: x.ID, Agent: agentOf(x.Agent), Until: "until " + clock(x.Expires), Used: h.used(x.Used)}
+	view := accessView{ID: x.ID, Agent: h.agentOf(x.Agent), Until: h.say("connections.until", "when", clock(x.Expires)), Used: h.used(x.Used)}
 	if view.Agent == nil {
-		view.Agent = &agentView{Name: "An agent without a name", Initial: "?"}
+		view.Agent = &agentView{Name: bare(h.say("words.unnamed")), Initial: "?"}
 	}
 	if x.Once {
-		view.Until = "for one call"
+		view.Until = h.say("connections.for_one_call")
 	}
 	return view
 }
 
-func (h *Handler) used(t time.Time) string {
+func (h *Handler) used(t time.Time) text {
 	if t.IsZero() {
-		return "not used yet"
+		return h.say("connections.unused")
 	}
-	return "used " + ago(h.cfg.Now(), t)
+	return h.say("connections.used", "when", h.pages.ago(h.cfg.Now(), t))
 }
 
 func siblings(all []vault.Account, a vault.Account) int {
@@ -154,20 +156,23 @@ func siblings(all []vault.Account, a vault.Account) int {
 	return n
 }
 
-func stateWords(a vault.Account, vendor string) (state, text, problem string) {
+func (h *Handler) stateWords(a vault.Account, vendor string) (state string, words, problem text) {
+	key := ""
 	switch {
 	case a.State == vault.GrantRevoked:
-		return "off", "Disconnected", ""
+		return "off", h.say("health.off"), ""
 	case a.State == vault.GrantExpired:
-		return "broken", "Ended by " + vendor, vendor + " no longer takes this connection. Connect it again to go on."
+		key = "health.expired"
 	case a.State == vault.GrantNoRefresh:
-		return "broken", "Ran out", "It could not be renewed. Connect it again to go on."
+		key = "health.no_refresh"
 	case a.State == vault.GrantQuarantined:
-		return "broken", "Set aside", "Something about this connection did not check out, so no agent can use it. Connect it again, or disconnect it."
+		key = "health.quarantined"
 	case a.Changed:
-		return "broken", "Settings changed", "This vault's settings for " + vendor + " have changed since you connected. Nothing is sent until you connect it again."
+		key = "health.changed"
 	case a.Failures > 0:
-		return "broken", "Not reachable", vendor + " did not answer lately. Grantry keeps trying."
+		key = "health.failing"
+	default:
+		return "active", h.say("health.active"), ""
 	}
-	return "active", "Connected", ""
+	return "broken", h.say(key, "vendor", vendor), h.say(key+"_text", "vendor", vendor)
 }

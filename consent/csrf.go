@@ -59,18 +59,15 @@ func (h *Handler) parseForm(v *visit) bool {
 		_ = conn.SetReadDeadline(time.Time{})
 		return true
 	}
-	m := message{Status: http.StatusBadRequest, Title: "That form could not be read", Text: []string{"Go back, reload the page and try again."}}
+	status := http.StatusBadRequest
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-		m.Status = http.StatusRequestEntityTooLarge
+		status = http.StatusRequestEntityTooLarge
 	}
-	h.message(v, m)
+	h.message(v, h.tell(status, tonePlain, "form.unreadable"))
 	return false
 }
 
 func (h *Handler) forbidCrossSite(v *visit) {
 	h.noteRequest(v, "cross_site")
-	h.message(v, message{
-		Status: http.StatusForbidden, Tone: toneBad, Title: "That did not come from this page",
-		Text: []string{"Another website tried to press a button here in your name. Nothing was done."},
-	})
+	h.message(v, h.tell(http.StatusForbidden, toneBad, "form.cross_site"))
 }

@@ -18,7 +18,9 @@
 //   - No page shows what a vendor sent in words, and what an agent calls itself is
 //     shown as that: without control characters, without bidirectional
 //     overrides, cut to length.
-//   - No script runs on any page.
+//   - No script runs on any page; the one style sheet is a file under /assets/.
+//   - Every word stands in messages.txt. A page says messages by their key, and
+//     what it fills in from outside stands escaped and isolated.
 //
 // The package does HTTP, browser binding, sign-in and words. State, PKCE
 // verifiers, the code's redemption, the e-mail rule and the pinned account are

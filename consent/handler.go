@@ -46,6 +46,7 @@ func New(cfg Config) (*Handler, error) {
 
 // Mount puts every page of this package on mux.
 func (h *Handler) Mount(mux *http.ServeMux) {
+	h.mountAssets(mux)
 	h.mountTicket(mux)
 	h.mountCallback(mux)
 	h.mountConnections(mux)

@@ -276,15 +276,16 @@ func (p page) field(t *testing.T, name string) string {
 }
 
 var (
-	bold       = regexp.MustCompile(`</?strong>`)
-	styleOrTag = regexp.MustCompile(`(?s)<style>.*?</style>|<[^>]*>`)
-	blanks     = regexp.MustCompile(`\s+`)
-	refresh    = regexp.MustCompile(`<meta http-equiv="refresh" content="\d+;url=([^"]*)">`)
+	bold     = regexp.MustCompile(`</?(?:strong|bdi)[^>]*>`)
+	anyTag   = regexp.MustCompile(`<[^>]*>`)
+	unfilled = regexp.MustCompile(`\{[a-z_.]+\}`) // a message without words, or without a value
+	blanks   = regexp.MustCompile(`\s+`)
+	refresh  = regexp.MustCompile(`<meta http-equiv="refresh" content="\d+;url=([^"]*)">`)
 )
 
 // text is what a person reads.
 func (p page) text() string {
-	plain := styleOrTag.ReplaceAllString(bold.ReplaceAllString(p.body, ""), " ")
+	plain := anyTag.ReplaceAllString(bold.ReplaceAllString(p.body, ""), " ")
 	return strings.TrimSpace(blanks.ReplaceAllString(html.UnescapeString(plain), " "))
 }
 
@@ -306,6 +307,9 @@ func (p page) want(t *testing.T, status int, texts ...string) page {
 	t.Helper()
 	if p.status != status {
 		t.Fatalf("%s answered %d, want %d:\n%s", p.url, p.status, status, p.text())
+	}
+	if gap := unfilled.FindString(p.text()); gap != "" {
+		t.Errorf("%s shows %s:\n%s", p.url, gap, p.text())
 	}
 	for _, s := range texts {
 		if !strings.Contains(p.text(), s) {

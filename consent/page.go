@@ -2,9 +2,7 @@ package consent
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"embed"
-	"encoding/base64"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -13,25 +11,32 @@ import (
 //go:embed templates
 var files embed.FS
 
-// pages are the parsed templates, and the style sheet with the hash by which the policy lets it in.
+//go:embed messages.txt
+var messageFile string
+
+// pages are the parsed templates with their words, style sheet and icon.
 type pages struct {
-	byName    map[string]*template.Template
-	style     template.CSS
-	styleHash string
+	messages
+	byName map[string]*template.Template
+	assets map[string]asset
 }
 
 func parsePages() (*pages, error) {
-	css, err := files.ReadFile("templates/style.css")
+	words, err := parseMessages(messageFile)
 	if err != nil {
-		return nil, fmt.Errorf("reading style sheet: %w", err)
+		return nil, err
 	}
-	sum := sha256.Sum256(css)
-	p := &pages{
-		byName: map[string]*template.Template{}, style: template.CSS(css),
-		styleHash: "sha256-" + base64.StdEncoding.EncodeToString(sum[:]),
+	p := &pages{messages: words, byName: map[string]*template.Template{}, assets: map[string]asset{}}
+	for name, contentType := range map[string]string{"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"} {
+		body, err := files.ReadFile("templates/" + name)
+		if err != nil {
+			return nil, fmt.Errorf("reading asset: %w", err)
+		}
+		p.assets[name] = newAsset(string(body), contentType)
 	}
+	funcs := template.FuncMap{"say": p.say, "bare": bare, "asset": p.assetURL}
 	for _, name := range []string{"ticket", "next", "message", "connections"} {
-		t, err := template.ParseFS(files, "templates/layout.html", "templates/"+name+".html")
+		t, err := template.New(name).Funcs(funcs).ParseFS(files, "templates/layout.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parsing page %s: %w", name, err)
 		}
@@ -42,8 +47,7 @@ func parsePages() (*pages, error) {
 
 // frame is what surrounds every page.
 type frame struct {
-	Title   string
-	Style   template.CSS
+	Title   text
 	Who     string // signed-in person, "" when nobody is
 	SignOut bool
 	Sandbox bool
@@ -54,14 +58,14 @@ type frame struct {
 
 // render answers with a page. The session is saved first: its cookie is a header.
 func (h *Handler) render(v *visit, status int, name string, f frame) {
-	f.Style, f.Sandbox, f.Machine = h.pages.style, h.cfg.Sandbox, h.cfg.Machine
+	f.Sandbox, f.Machine = h.cfg.Sandbox, h.cfg.Machine
 	if v.signedIn() {
 		f.Who, f.SignOut = shown(v.person.Label(), 60), h.issuer != nil
 	}
 	var page bytes.Buffer
 	if err := h.pages.byName[name].ExecuteTemplate(&page, "layout", f); err != nil {
 		h.cfg.Logger.Error("page not made", "page", name, "error", err)
-		http.Error(v.w, "This page is broken. The log says why.", http.StatusInternalServerError)
+		http.Error(v.w, bare(h.pages.say("broken.page")), http.StatusInternalServerError)
 		return
 	}
 	if !h.saved(v) {
@@ -86,7 +90,7 @@ func (h *Handler) redirect(v *visit, to string) {
 func (h *Handler) saved(v *visit) bool {
 	if err := h.saveSession(v); err != nil {
 		h.cfg.Logger.Error("session not saved", "error", err)
-		http.Error(v.w, "Grantry could not save your session. Its log says why; try again in a moment.", http.StatusInternalServerError)
+		http.Error(v.w, bare(h.pages.say("broken.session")), http.StatusInternalServerError)
 		return false
 	}
 	return true
@@ -105,49 +109,63 @@ const (
 type message struct {
 	Status int
 	Tone   tone
-	Title  string
-	Text   []string
+	Title  text
+	Text   []text
 	Facts  []fact
 	Links  []link
 	Button *button
 }
 
 // fact is a labelled value.
-type fact struct{ Name, Value string }
+type fact struct {
+	Name  text
+	Value string // from outside
+}
 
 // link is a way on by GET.
 type link struct {
-	Text, To string
-	Primary  bool
+	Text    text
+	To      string
+	Primary bool
 }
 
 // button is a way on by POST.
 type button struct {
-	Text, To, CSRF string
-	Fields         []fact
+	Text     text
+	To, CSRF string
+	Fields   []field
 }
+
+// field is a hidden value of a form.
+type field struct{ Name, Value string }
+
+// say is a message of the message file.
+func (h *Handler) say(key string, values ...any) text { return h.pages.say(key, values...) }
+
+// tell is a message page of the message file.
+func (h *Handler) tell(status int, tone tone, key string, values ...any) message {
+	return h.pages.tell(status, tone, key, values...)
+}
+
+// toConnections is the link that most pages end with.
+func (h *Handler) toConnections() link { return link{Text: h.say("words.connections"), To: home} }
 
 func (h *Handler) message(v *visit, m message) {
 	h.render(v, m.Status, "message", frame{Title: m.Title, Body: m})
 }
 
-func brokenMessage() message {
-	return message{
-		Status: http.StatusInternalServerError, Tone: toneBad, Title: "Something went wrong here",
-		Text: []string{"Grantry could not reach its vault. Nothing was connected or changed; its log says why.", "Wait a moment and reload this page."},
-	}
+func (h *Handler) brokenMessage() message {
+	return h.tell(http.StatusInternalServerError, toneBad, "broken")
 }
 
 // broken answers 500 and logs the cause, which never holds a secret.
 func (h *Handler) broken(v *visit, doing string, err error) {
 	h.cfg.Logger.Error("page failed", "doing", doing, "caller", h.cfg.Vault.Pseudonym(v.person.Caller), "error", err)
-	h.message(v, brokenMessage())
+	h.message(v, h.brokenMessage())
 }
 
 func (h *Handler) notFound(v *visit) {
-	h.message(v, message{
-		Status: http.StatusNotFound, Title: "There is nothing here",
-		Text:  []string{"This link is not one of ours, or it was cut off when it was copied. Ask for a new one where you found it."},
-		Links: []link{{Text: "Your connections", To: "/connections"}},
-	})
+	m := h.tell(http.StatusNotFound, tonePlain, "nothing")
+	m.Links = []link{h.toConnections()}
+	h.message(v, m)
 }

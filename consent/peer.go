@@ -27,24 +27,13 @@ func (h *Handler) peerAllowed(v *visit) bool {
 	} else {
 		h.noteRequest(v, "peer")
 	}
-	h.message(v, peerMessage(err))
+	h.message(v, h.peerMessage(err))
 	return false
 }
 
-func peerMessage(err error) message {
-	m := message{
-		Status: http.StatusForbidden, Tone: toneBad, Title: "This vault belongs to another user of this machine",
-		Text: []string{
-			"Only a browser that the vault's owner has started may open its pages. Nothing was done.",
-			"If the vault is yours, open the link in a browser of the user who runs Grantry. For a vault of your own, run Grantry as yourself, with another listen address.",
-		},
-	}
+func (h *Handler) peerMessage(err error) message {
 	if errors.Is(err, ErrPeerUnknown) {
-		m.Title = "Grantry cannot tell whose browser this is"
-		m.Text = []string{
-			"On a local vault only the browser of the person who runs Grantry may open its pages, and this system does not say who started yours. Nothing was done.",
-			"Pairing a browser with “grantry signin” is coming. Until then run “grantry serve” with identity.issuer in its config, where you sign in instead.",
-		}
+		return h.tell(http.StatusForbidden, toneBad, "peer.unknown")
 	}
-	return m
+	return h.tell(http.StatusForbidden, toneBad, "peer.other")
 }

@@ -31,9 +31,9 @@ type session struct {
 	// Person is who signed in; zero on a local vault.
 	Person vault.Person `json:"person"`
 	// Until is the absolute end in Unix seconds, Seen the last use.
-	Until  int64  `json:"until"`
-	Seen   int64  `json:"seen"`
-	Notice string `json:"notice,omitempty"` // shown once on the next page
+	Until  int64 `json:"until"`
+	Seen   int64 `json:"seen"`
+	Notice text  `json:"notice,omitempty"` // shown once on the next page
 }
 
 func (h *Handler) newSessions() *scs.SessionManager {
@@ -68,7 +68,7 @@ func (h *Handler) loadSession(v *visit) bool {
 	ctx, err := h.sessions.Load(v.ctx(), cookie)
 	if err != nil {
 		h.cfg.Logger.Error("session not read", "error", err)
-		h.message(v, brokenMessage())
+		h.message(v, h.brokenMessage())
 		return false
 	}
 	v.r, v.loaded = v.r.WithContext(ctx), true
@@ -160,21 +160,21 @@ func (h *Handler) endSession(v *visit) error {
 }
 
 // notice is shown once, on the page after a redirect.
-func (h *Handler) notice(v *visit, text string) {
+func (h *Handler) notice(v *visit, words text) {
 	s := h.session(v)
-	s.Notice = text
+	s.Notice = words
 	h.putSession(v, s)
 }
 
-func (h *Handler) takeNotice(v *visit) string {
+func (h *Handler) takeNotice(v *visit) text {
 	s := h.session(v)
 	if s.Notice == "" {
 		return ""
 	}
-	text := s.Notice
+	words := s.Notice
 	s.Notice = ""
 	h.putSession(v, s)
-	return text
+	return words
 }
 
 // saveSession stores what changed and sets the cookie. It runs before an answer's status is written.

@@ -139,11 +139,9 @@ func (h *Handler) finishSignIn(v *visit) {
 	h.dropFlowCookie(v, "signin", state)
 	if sum := sha256.Sum256([]byte(h.flowCookie(v, "signin", state))); !hmac.Equal(sum[:], f.Cookie) {
 		h.noteSignIn(v, "browser")
-		h.message(v, message{
-			Status: http.StatusForbidden, Tone: toneBad, Title: "This sign-in was started in another browser",
-			Text:  []string{"Nobody was signed in here. If a link brought you to this page, whoever sent it wanted you to use their session."},
-			Links: []link{{Text: "Sign in as yourself", To: "/signin", Primary: true}},
-		})
+		m := h.tell(http.StatusForbidden, toneBad, "signin.other_browser")
+		m.Links = []link{{Text: h.say("signin.as_yourself"), To: "/signin", Primary: true}}
+		h.message(v, m)
 		return
 	}
 	h.acceptSignIn(v, f, q)
@@ -186,29 +184,23 @@ func (h *Handler) acceptSignIn(v *visit, f signInFlow, q url.Values) {
 func (h *Handler) showSignOut(v *visit) {
 	switch {
 	case h.issuer == nil:
-		h.message(v, message{
-			Status: http.StatusOK, Title: "Nobody signs in here",
-			Text:  []string{"This vault belongs to the user of this machine who runs Grantry. There is nothing to sign out of."},
-			Links: []link{{Text: "Your connections", To: home, Primary: true}},
-		})
+		m := h.tell(http.StatusOK, tonePlain, "signout.local")
+		m.Links = []link{{Text: h.say("words.connections"), To: home, Primary: true}}
+		h.message(v, m)
 	case !v.signedIn():
 		h.signedOut(v)
 	default:
-		h.message(v, message{
-			Status: http.StatusOK, Title: "Sign out of this vault?",
-			Text:   []string{"You are signed in as " + shown(v.person.Label(), 80) + ". What you connected stays connected."},
-			Button: &button{Text: "Sign out", To: "/signout", CSRF: h.token(v, formSignOut)},
-			Links:  []link{{Text: "Back to your connections", To: home}},
-		})
+		m := h.tell(http.StatusOK, tonePlain, "signout.ask", "person", v.person.Label())
+		m.Button = &button{Text: h.say("signout.button"), To: "/signout", CSRF: h.token(v, formSignOut)}
+		m.Links = []link{{Text: h.say("signout.back"), To: home}}
+		h.message(v, m)
 	}
 }
 
 func (h *Handler) signedOut(v *visit) {
-	h.message(v, message{
-		Status: http.StatusOK, Title: "You are signed out",
-		Text:  []string{"Your agents go on with what you allowed them. Sign in to see or change it."},
-		Links: []link{{Text: "Sign in", To: "/signin", Primary: true}},
-	})
+	m := h.tell(http.StatusOK, tonePlain, "signout.done")
+	m.Links = []link{{Text: h.say("words.sign_in"), To: "/signin", Primary: true}}
+	h.message(v, m)
 }
 
 // signOut ends the session; with a ticket in the form, another person may sign in for it.

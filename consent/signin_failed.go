@@ -14,23 +14,18 @@ func (h *Handler) signInOver(v *visit, err error) {
 		return
 	}
 	h.noteSignIn(v, "state")
-	h.message(v, message{
-		Status: http.StatusBadRequest, Title: "This sign-in is over",
-		Text:  []string{"It was used already, or it took longer than ten minutes."},
-		Links: []link{{Text: "Sign in again", To: "/signin", Primary: true}},
-	})
+	m := h.tell(http.StatusBadRequest, tonePlain, "signin.over")
+	m.Links = []link{{Text: h.say("signin.again"), To: "/signin", Primary: true}}
+	h.message(v, m)
 }
 
 // signInRefused is an answer with an error instead of a code.
 func (h *Handler) signInRefused(v *visit, f signInFlow, code string) {
 	h.noteSignIn(v, known(code))
-	m := message{
-		Status: http.StatusForbidden, Title: "You were not signed in",
-		Text: []string{"The sign-in page sent you back without signing you in. Nothing was connected or changed."},
-	}
+	m := h.tell(http.StatusForbidden, tonePlain, "signin.refused")
 	if code != "access_denied" {
 		h.cfg.Logger.Warn("issuer refused a sign-in", "code", known(code))
-		m.Text = append(m.Text, "If this happens again, the person who runs this vault finds the reason in its log.")
+		m.Text = append(m.Text, h.say("signin.refused_again"))
 	}
 	m.Links = h.again(v, f)
 	h.message(v, m)
@@ -50,24 +45,18 @@ func known(code string) string {
 func (h *Handler) signInFailed(v *visit, f signInFlow, err error) {
 	h.cfg.Logger.Warn("sign-in made no session", "error", err)
 	h.noteSignIn(v, signInReason(err))
-	m := message{Tone: toneBad}
+	status, key := http.StatusBadGateway, "signin.setup"
 	switch {
 	case errors.Is(err, errIssuerMixup):
-		m.Status, m.Title = http.StatusForbidden, "That answer came from somewhere else"
-		m.Text = []string{"The sign-in was answered in another issuer's name, so it was not used."}
+		status, key = http.StatusForbidden, "signin.mixup"
 	case errors.Is(err, errStale):
-		m.Status, m.Title = http.StatusForbidden, "Your sign-in is too old"
-		m.Text = []string{"This vault asks for a recent sign-in, and the sign-in page did not ask you again. Sign out there, then try again."}
+		status, key = http.StatusForbidden, "signin.too_old"
 	case errors.Is(err, errIssuerDown):
-		m.Status, m.Title = http.StatusBadGateway, "The sign-in page cannot be reached"
-		m.Text = []string{"Grantry could not talk to the issuer where you sign in. Wait a moment and try again."}
+		key = "signin.down"
 	case errors.Is(err, errIdentity):
-		m.Status, m.Title = http.StatusForbidden, "The sign-in did not say who you are"
-		m.Text = []string{"Grantry could not use the issuer's answer. Try again; if it happens again, the person who runs this vault finds the reason in its log."}
-	default:
-		m.Status, m.Title = http.StatusBadGateway, "This vault is not set up for sign-in"
-		m.Text = []string{"The issuer does not take this vault's registration. The person who runs it finds the reason in its log (identity.issuer, client_id, client_secret)."}
+		status, key = http.StatusForbidden, "signin.identity"
 	}
+	m := h.tell(status, toneBad, key)
 	m.Links = h.again(v, f)
 	h.message(v, m)
 }
@@ -78,5 +67,5 @@ func (h *Handler) again(v *visit, f signInFlow) []link {
 	if err != nil {
 		to = "/signin"
 	}
-	return []link{{Text: "Try again", To: to, Primary: true}}
+	return []link{{Text: h.say("words.again"), To: to, Primary: true}}
 }

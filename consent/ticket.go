@@ -43,7 +43,7 @@ func (h *Handler) showTicket(v *visit) {
 			return
 		}
 	}
-	h.render(v, http.StatusOK, "ticket", frame{Title: "Request", Body: h.ticketPage(v, t, handle)})
+	h.render(v, http.StatusOK, "ticket", frame{Title: h.say("ticket.page"), Body: h.ticketPage(v, t, handle)})
 }
 
 // findTicket answers 404 for a handle that nobody made.
@@ -109,21 +109,21 @@ func (h *Handler) takeAnswer(v *visit, t vault.Ticket, handle string, version in
 	case "decline":
 		h.decline(v, t, handle)
 	default:
-		h.message(v, message{
-			Status: http.StatusBadRequest, Title: "That was no answer", Text: []string{"Nothing was done. Go back and press one of the buttons."},
-			Links: []link{{Text: "Back to the request", To: ticketPath(handle), Primary: true}},
-		})
+		h.backToTicket(v, handle, "answer.none")
 	}
+}
+
+// backToTicket is for a form that did not say what to do.
+func (h *Handler) backToTicket(v *visit, handle, key string) {
+	m := h.tell(http.StatusBadRequest, tonePlain, key)
+	m.Links = []link{{Text: h.say("answer.back"), To: ticketPath(handle), Primary: true}}
+	h.message(v, m)
 }
 
 func (h *Handler) allow(v *visit, t vault.Ticket, handle string, version int64, once bool) {
 	option, ok := chosen(t, v.r.PostForm.Get("connection"))
 	if !ok {
-		h.message(v, message{
-			Status: http.StatusBadRequest, Title: "Choose an account first",
-			Text:  []string{"Nothing was done yet. Go back to the request and choose one of the accounts that it lists."},
-			Links: []link{{Text: "Back to the request", To: ticketPath(handle), Primary: true}},
-		})
+		h.backToTicket(v, handle, "answer.choose")
 		return
 	}
 	back, err := h.redirectURI(option.Connection)
@@ -168,7 +168,7 @@ func (h *Handler) moveOn(v *visit, s vault.Start, o vault.Option) {
 	h.setFlowCookie(v, "flow", to.Query().Get("state"), s.Cookie)
 	p, _ := h.provider(o.Connection)
 	h.render(v, http.StatusOK, "next", frame{
-		Title: "Continue at " + titleOf(p, o.Connection), Refresh: s.AuthURL,
+		Title: h.say("next.page", "vendor", titleOf(p, o.Connection)), Refresh: s.AuthURL,
 		Body: nextPage{Vendor: titleOf(p, o.Connection), Host: shown(to.Host, 120), URL: s.AuthURL},
 	})
 }
@@ -181,13 +181,10 @@ func (h *Handler) decline(v *visit, t vault.Ticket, handle string) {
 		h.ticketError(v, t, handle, err)
 		return
 	}
-	m := message{
-		Status: http.StatusOK, Title: "Declined",
-		Text:  []string{"Nothing was connected and nothing was sent anywhere. You can close this tab."},
-		Links: []link{{Text: "Your connections", To: home}},
-	}
-	if t.Agent.ID != "" {
-		m.Text = append(m.Text, shown(t.Agent.Label(), 60)+" is told that you said no, and may not ask again for a while.")
+	m := h.tell(http.StatusOK, tonePlain, "answer.declined")
+	m.Links = []link{h.toConnections()}
+	if who := h.agentOf(t.Agent); who != nil {
+		m.Text = append(m.Text, h.say("answer.declined_agent", "agent", who.Name))
 	}
 	h.message(v, m)
 }

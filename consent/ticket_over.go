@@ -20,11 +20,9 @@ func (h *Handler) ticketError(v *visit, t vault.Ticket, handle string, err error
 	case errors.Is(err, vault.ErrGone):
 		h.over(v, t, handle)
 	case errors.Is(err, vault.ErrStale):
-		h.message(v, message{
-			Status: http.StatusConflict, Title: "Already answered",
-			Text:  []string{"This request was answered a moment ago in another tab. Go on there, or look at it again."},
-			Links: []link{{Text: "Look at the request", To: ticketPath(handle), Primary: true}},
-		})
+		m := h.tell(http.StatusConflict, tonePlain, "answer.stale")
+		m.Links = []link{{Text: h.say("answer.look"), To: ticketPath(handle), Primary: true}}
+		h.message(v, m)
 	case errors.As(err, &needs):
 		h.misconfigured(v, needs)
 	case errors.As(err, &limit):
@@ -46,18 +44,12 @@ func (h *Handler) foreign(v *visit, t vault.Ticket, handle string) {
 		h.broken(v, "writing audit", err)
 		return
 	}
-	m := message{
-		Status: http.StatusForbidden, Tone: toneBad, Title: "This link is for somebody else",
-		Text: []string{
-			"You are signed in as " + shown(v.person.Label(), 80) + ", and this request was made for another person. Nothing was done.",
-			"If somebody sent you this link: do not sign in for them. What you connect would end up in their vault.",
-		},
-		Links: []link{{Text: "Your connections", To: home}},
-	}
+	m := h.tell(http.StatusForbidden, toneBad, "foreign", "person", v.person.Label())
+	m.Links = []link{h.toConnections()}
 	if h.issuer != nil {
 		m.Button = &button{
-			Text: "Not " + shown(v.person.Label(), 40) + "? Switch user", To: "/signout", CSRF: h.token(v, formSignOut),
-			Fields: []fact{{Name: "ticket", Value: handle}},
+			Text: h.say("foreign.switch", "person", shown(v.person.Label(), 40)), To: "/signout", CSRF: h.token(v, formSignOut),
+			Fields: []field{{Name: "ticket", Value: handle}},
 		}
 	}
 	h.message(v, m)
@@ -65,42 +57,39 @@ func (h *Handler) foreign(v *visit, t vault.Ticket, handle string) {
 
 // overForStrangers is for a browser without a session: no details, only the way to sign in for an owner who may ask again.
 func (h *Handler) overForStrangers(v *visit, t vault.Ticket, handle string) {
-	m := message{Status: http.StatusGone, Title: "This link is over", Text: []string{"It was answered already, or nobody answered it in time."}}
+	m := h.tell(http.StatusGone, tonePlain, "over.stranger")
 	if t.State == vault.TicketExpired {
 		to, err := h.signInLink(v, comeBack{Path: ticketPath(handle)})
 		if err != nil {
 			h.broken(v, "remembering the way back", err)
 			return
 		}
-		m.Text = append(m.Text, "If it was yours, sign in and ask again.")
-		m.Links = []link{{Text: "Sign in", To: to, Primary: true}}
+		m.Text = append(m.Text, h.say("over.stranger_yours"))
+		m.Links = []link{{Text: h.say("words.sign_in"), To: to, Primary: true}}
 	}
 	h.message(v, m)
 }
 
 // over is the page of a ticket with which nothing more can be done (R06).
 func (h *Handler) over(v *visit, t vault.Ticket, handle string) {
-	m := message{Status: http.StatusGone, Links: []link{{Text: "Your connections", To: home}}}
+	key, tone := "over.expired", tonePlain
 	switch t.State {
 	case vault.TicketDone:
-		m.Title, m.Tone = "You have already allowed this", toneGood
-		m.Text = []string{"The link has done its work. Go back to your agent; it continues by itself or when you ask it again."}
+		key, tone = "over.done", toneGood
 	case vault.TicketDeclined:
-		m.Title = "You have declined this"
-		m.Text = []string{"Nothing was connected. If you changed your mind, ask your agent to try again, or connect the account yourself."}
-	default:
-		m.Title = "This link has run out"
-		m.Text = []string{"Links work for a limited time. Nothing was connected."}
-		if t.State == vault.TicketExpired && v.r.Method == http.MethodGet {
+		key = "over.declined"
+	}
+	m := h.tell(http.StatusGone, tone, key)
+	m.Links = []link{h.toConnections()}
+	if t.State == vault.TicketExpired {
+		if v.r.Method == http.MethodGet {
 			if err := h.ensureSession(v); err != nil {
 				h.broken(v, "starting session", err)
 				return
 			}
 		}
-		if t.State == vault.TicketExpired {
-			m.Button = &button{
-				Text: "Ask again", To: ticketPath(handle), CSRF: h.ticketToken(v, t, handle), Fields: []fact{{Name: "answer", Value: "again"}},
-			}
+		m.Button = &button{
+			Text: h.say("over.ask_again"), To: ticketPath(handle), CSRF: h.ticketToken(v, t, handle), Fields: []field{{Name: "answer", Value: "again"}},
 		}
 	}
 	h.message(v, m)
@@ -109,26 +98,21 @@ func (h *Handler) over(v *visit, t vault.Ticket, handle string) {
 // staleForm answers a form that was made for another session, or for none (R11).
 func (h *Handler) staleForm(v *visit, back string) {
 	h.noteRequest(v, "stale_form")
-	h.message(v, message{
-		Status: http.StatusForbidden, Title: "This page was open for too long",
-		Text:  []string{"Your session has ended or changed since the page was shown, so the button did nothing. Open the page again and press it once more."},
-		Links: []link{{Text: "Open the page again", To: back, Primary: true}},
-	})
+	m := h.tell(http.StatusForbidden, tonePlain, "form.stale")
+	m.Links = []link{{Text: h.say("form.open_again"), To: back, Primary: true}}
+	h.message(v, m)
 }
 
 func (h *Handler) misconfigured(v *visit, err *vault.ConsentError) {
 	h.cfg.Logger.Error("connection not usable", "reason", err.Reason, "error", err)
-	m := message{
-		Status: http.StatusServiceUnavailable, Tone: toneBad, Title: "This connection is not set up",
-		Text: []string{"The person who runs this vault has to look at the connection's settings; its log names what is missing. Nothing was connected."},
+	key := "setup.wrong"
+	switch {
+	case errors.Is(err, vault.ErrCopied):
+		key = "setup.copy"
+	case err.Reason == vault.ProviderUnreachable:
+		key = "setup.unreachable"
 	}
-	if err.Reason == vault.ProviderUnreachable {
-		m.Title, m.Text = "The vendor cannot be reached", []string{"Grantry could not talk to the vendor just now. Wait a moment and open the link again."}
-	}
-	if errors.Is(err, vault.ErrCopied) {
-		m.Title, m.Text = "This vault is a copy", []string{copiedText}
-	}
-	h.message(v, m)
+	h.message(v, h.tell(http.StatusServiceUnavailable, toneBad, key))
 }
 
 // cannotComeBack says why this vault's address is none that the vendor sends people back to.
@@ -139,20 +123,13 @@ func (h *Handler) cannotComeBack(v *visit, connection string, err error) {
 		return
 	}
 	h.cfg.Logger.Error("connection not usable", "connection", connection, "error", err)
-	h.message(v, message{
-		Status: http.StatusServiceUnavailable, Tone: toneBad, Title: rule.Provider + " needs a vault on https",
-		Text: []string{
-			rule.Provider + " sends people back to https addresses only, and this vault is at " + shown(h.cfg.PublicURL, 80) + ". Nothing was connected.",
-			"The person who runs this vault can set public_url to an https address (with tls, or behind a proxy), register it at " + rule.Provider + ", and start again.",
-		},
-		Links: []link{{Text: "Your connections", To: home}},
-	})
+	m := h.tell(http.StatusServiceUnavailable, toneBad, "setup.https", "vendor", rule.Provider, "address", h.cfg.PublicURL)
+	m.Links = []link{h.toConnections()}
+	h.message(v, m)
 }
 
 func (h *Handler) tooMany(v *visit, err *vault.LimitError) {
-	h.message(v, message{
-		Status: http.StatusTooManyRequests, Title: "Too many open requests",
-		Text:  []string{"There are too many requests waiting for you already. Answer some of them, or try again " + until(h.cfg.Now(), err.Until) + "."},
-		Links: []link{{Text: "What waits for you", To: home, Primary: true}},
-	})
+	m := h.tell(http.StatusTooManyRequests, tonePlain, "setup.too_many", "when", h.pages.until(h.cfg.Now(), err.Until))
+	m.Links = []link{{Text: h.say("setup.waiting"), To: home, Primary: true}}
+	h.message(v, m)
 }

@@ -13,16 +13,15 @@ import (
 
 // ticketPage is what the consent page shows, in plain words.
 type ticketPage struct {
-	Owner, Machine     string
-	Headline           string
-	Agent              *agentView // nil when the person asks for themselves
-	Why, When          string
-	Notice             string // what went wrong at the last try
-	Options            []optionView
-	Several            bool
-	For                string // how long agents may go on
-	Action, CSRF       string
-	AllowText, TokenOf string
+	Owner, Machine string
+	Headline       text
+	Agent          *agentView // nil when the person asks for themselves
+	Why, When      text
+	Notice         text // what went wrong at the last try
+	Options        []optionView
+	Several        bool
+	For            text // how long agents may go on
+	Action, CSRF   string
 }
 
 // agentView is an agent, with how much its name is worth.
@@ -37,34 +36,28 @@ type optionView struct {
 	Connection, Vendor, Initial string
 	Account                     string // that it would be, "" = the person picks at the vendor
 	Can, Already                []permission
-	Cannot                      []string
+	Cannot                      []text
 	Raw                         []string
 	Next                        string // host of the vendor's page, "" when none is visited
 }
 
 func (h *Handler) ticketPage(v *visit, t vault.Ticket, handle string) ticketPage {
 	page := ticketPage{
-		Owner: shown(t.Owner.Label(), 80), Machine: shown(h.cfg.Machine, 60), Agent: agentOf(t.Agent),
-		Why: h.why(t), When: ago(h.cfg.Now(), t.Created), For: span(h.cfg.AccessTTL), Several: len(t.Options) > 1,
-		Action: ticketPath(handle), AllowText: "Allow",
+		Owner: shown(t.Owner.Label(), 80), Machine: shown(h.cfg.Machine, 60), Agent: h.agentOf(t.Agent),
+		Why: h.why(t), When: h.pages.ago(h.cfg.Now(), t.Created), For: h.pages.span(h.cfg.AccessTTL), Several: len(t.Options) > 1,
+		Action: ticketPath(handle),
 	}
 	if v.r.Method == http.MethodGet {
 		page.CSRF = h.ticketToken(v, t, handle)
 	}
 	if t.Failure != "" {
-		page.Notice = h.failure(&vault.FlowError{Failure: t.Failure, Connection: firstConnection(t)}).Title + ". Nothing was stored; you can try again."
+		failed := h.failure(&vault.FlowError{Failure: t.Failure, Connection: firstConnection(t)})
+		page.Notice = h.say("ticket.failed_before", "failure", failed.Title)
 	}
 	for _, o := range t.Options {
 		page.Options = append(page.Options, h.optionView(v, o))
 	}
 	page.Headline = h.headline(t)
-	page.TokenOf = "any"
-	if len(page.Options) == 1 {
-		page.TokenOf = page.Options[0].Vendor
-	}
-	if page.Agent == nil {
-		page.AllowText = "Connect"
-	}
 	return page
 }
 
@@ -75,13 +68,13 @@ func firstConnection(t vault.Ticket) string {
 	return t.Options[0].Connection
 }
 
-func agentOf(a vault.Agent) *agentView {
+func (h *Handler) agentOf(a vault.Agent) *agentView {
 	if a.ID == "" {
 		return nil
 	}
 	name := shown(a.Label(), 60)
 	if name == "" {
-		name = "An agent without a name"
+		name = bare(h.say("words.unnamed"))
 	}
 	out := &agentView{Name: name, Host: shown(a.Host, 80), Initial: initial(name), Verified: a.Verified}
 	if u, err := url.Parse(a.Issuer); err == nil && a.Issuer != "" {
@@ -110,10 +103,10 @@ func (h *Handler) optionView(v *visit, o vault.Option) optionView {
 		}
 	}
 	view := optionView{
-		Connection: o.Connection, Vendor: titleOf(p, o.Connection), Can: permissionsOf(p, news), Already: permissionsOf(p, have),
+		Connection: o.Connection, Vendor: titleOf(p, o.Connection), Can: h.permissionsOf(p, news), Already: h.permissionsOf(p, have),
 	}
 	view.Initial = initial(view.Vendor)
-	view.Cannot = cannot(p, o.Scopes)
+	view.Cannot = h.cannot(p, o.Scopes)
 	asked := o.Scopes
 	if c, ok := h.cfg.Connection(o.Connection); ok && o.VendorNeeded {
 		asked = c.Asks(o.Scopes) // what the vendor's screen will list
@@ -132,92 +125,81 @@ func (h *Handler) optionView(v *visit, o vault.Option) optionView {
 
 // cannot says what the scopes leave out. "Nothing is changed" is said only when
 // every scope is known to us and none of them writes.
-func cannot(p *provider.Provider, scopes []string) []string {
-	out := []string{"Use your other accounts, or anything that is not listed here"}
-	for _, one := range permissionsOf(p, scopes) {
+func (h *Handler) cannot(p *provider.Provider, scopes []string) []text {
+	out := []text{h.say("scope.no_others")}
+	for _, one := range h.permissionsOf(p, scopes) {
 		if one.Write || !one.Known {
 			return out
 		}
 	}
-	return append([]string{"Change, send or delete anything"}, out...)
+	return append([]text{h.say("scope.no_writes")}, out...)
 }
 
 // headline says in one sentence who wants what.
-func (h *Handler) headline(t vault.Ticket) string {
+func (h *Handler) headline(t vault.Ticket) text {
 	if len(t.Options) == 0 {
-		return "A request for you"
+		return h.say("ticket.page")
 	}
 	o := t.Options[0]
 	p, _ := h.provider(o.Connection)
-	vendor := titleOf(p, o.Connection)
-	if t.Agent.ID == "" {
-		if o.Grant != "" {
-			return "Connect your " + vendor + " account again"
-		}
-		return "Connect your " + vendor + " account"
+	vendor, who := titleOf(p, o.Connection), h.agentOf(t.Agent)
+	deeds := h.deeds(p, o)
+	switch {
+	case who == nil && o.Grant != "":
+		return h.say("ticket.connect_again", "vendor", vendor)
+	case who == nil:
+		return h.say("ticket.connect", "vendor", vendor)
+	case len(t.Options) > 1:
+		return h.say("ticket.wants_one", "agent", who.Name)
+	case deeds != "":
+		return h.say("ticket.wants_to", "agent", who.Name, "deeds", deeds, "vendor", vendor)
 	}
-	who := agentOf(t.Agent).Name
-	if len(t.Options) > 1 {
-		return who + " wants to use one of your accounts"
-	}
-	if does := deeds(p, o); does != "" {
-		return who + " wants to " + does + " in your " + vendor + " account"
-	}
-	return who + " wants to use your " + vendor + " account"
+	return h.say("ticket.wants_use", "agent", who.Name, "vendor", vendor)
 }
 
 // maxDeeds is how much of what an agent wants fits a headline.
 const maxDeeds = 60
 
 // deeds are up to two things that an option allows, or "" when they do not fit a sentence.
-func deeds(p *provider.Provider, o vault.Option) string {
+func (h *Handler) deeds(p *provider.Provider, o vault.Option) text {
 	scopes := o.Missing
 	if len(scopes) == 0 {
 		scopes = o.Scopes
 	}
 	scopes = slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return identityOnly(p, s) })
-	all := permissionsOf(p, scopes)
+	all := h.permissionsOf(p, scopes)
 	if len(all) == 0 || len(all) > 2 {
 		return ""
 	}
-	var parts []string
+	var parts []text
 	for _, one := range all {
 		if !one.Known {
 			return ""
 		}
 		parts = append(parts, phrase(one.Text))
 	}
-	if does := list(parts); len(does) <= maxDeeds {
+	if does := h.pages.list(parts); len(bare(does)) <= maxDeeds {
 		return does
 	}
 	return ""
 }
 
 // why says what led here.
-func (h *Handler) why(t vault.Ticket) string {
+func (h *Handler) why(t vault.Ticket) text {
 	p, _ := h.provider(firstConnection(t))
-	vendor := titleOf(p, firstConnection(t))
-	if t.Agent.ID == "" {
-		return "You asked for this yourself."
+	who := h.agentOf(t.Agent)
+	if who == nil {
+		return h.say("why.self")
 	}
-	who := agentOf(t.Agent).Name
-	because := map[vault.Reason]string{
-		vault.NotConnected:    "you have not connected an account for this yet",
-		vault.UnderScoped:     "the connected account does not allow this yet",
-		vault.Revoked:         "the account's access was taken back",
-		vault.Expired:         vendor + " ended the connection",
-		vault.NoRefreshToken:  "the connection ran out and could not be renewed",
-		vault.AccountChanged:  "another account came back than the one that was connected",
-		vault.ConnChanged:     "this vault's settings for " + vendor + " have changed since you connected",
-		vault.AgentNotAllowed: "you have not allowed " + who + " to use this account",
-	}[t.Reason]
-	switch {
-	case because == "":
-		return who + " needs your answer to go on."
-	case t.Tool == "":
-		return who + " cannot go on: " + because + "."
+	key := "why." + string(t.Reason)
+	if !h.pages.has(key) {
+		return h.say("why.needs_answer", "agent", who.Name)
 	}
-	return who + " wanted to use “" + shown(t.Tool, 60) + "”, and " + because + "."
+	because := h.say(key, "vendor", titleOf(p, firstConnection(t)), "agent", who.Name)
+	if t.Tool == "" {
+		return h.say("why.stuck", "agent", who.Name, "because", because)
+	}
+	return h.say("why.wanted", "agent", who.Name, "tool", shown(t.Tool, 60), "because", because)
 }
 
 // vendorHost is the host of the page at which the vendor will ask. A vendor by
@@ -233,12 +215,4 @@ func (h *Handler) vendorHost(v *visit, connection string) string {
 		return shown(host, 80)
 	}
 	return titleOf(c.Provider(), connection)
-}
-
-// until says when t is, seen from now.
-func until(now, t time.Time) string {
-	if t.Sub(now) < time.Minute {
-		return "in a moment"
-	}
-	return "in " + span(t.Sub(now))
 }

@@ -1,7 +1,6 @@
 package consent
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -33,18 +32,18 @@ func shown(s string, n int) string {
 
 // permission is one scope as the page shows it.
 type permission struct {
-	Text  string
+	Text  text
 	Raw   string
 	Write bool
 	Known bool // Text is ours; otherwise it quotes the scope's name
 }
 
 // permissionsOf puts scopes into plain words, doubles removed.
-func permissionsOf(p *provider.Provider, scopes []string) []permission {
+func (h *Handler) permissionsOf(p *provider.Provider, scopes []string) []permission {
 	var out []permission
-	seen := map[string]bool{}
+	seen := map[text]bool{}
 	for _, s := range scopes {
-		one := permissionOf(p, s)
+		one := h.permissionOf(p, s)
 		if one.Text != "" && !seen[one.Text] {
 			seen[one.Text] = true
 			out = append(out, one)
@@ -53,39 +52,42 @@ func permissionsOf(p *provider.Provider, scopes []string) []permission {
 	return out
 }
 
-func permissionOf(p *provider.Provider, scope string) permission {
+func (h *Handler) permissionOf(p *provider.Provider, scope string) permission {
 	one := permission{Raw: shown(scope, 120)}
-	text, ok := provider.ScopeText{}, false
 	if p != nil {
-		if text, ok = p.Scope.Text[scope]; !ok {
-			text, ok = p.Scope.Text[p.Normalize(scope)]
+		words, ok := p.Scope.Text[scope]
+		if !ok {
+			words, ok = p.Scope.Text[p.Normalize(scope)]
+		}
+		if ok {
+			one.Text, one.Write, one.Known = ours(words.Can), words.Write, true
+			return one
 		}
 	}
-	if !ok {
-		text.Can, ok = standardScope(scope)
+	if key := standardScope(scope); key != "" {
+		one.Text, one.Known = h.say(key), true
+		return one
 	}
-	if one.Text, one.Write, one.Known = text.Can, text.Write, ok; !ok {
-		one.Text = "Use the permission “" + shown(scope, 80) + "”"
-	}
+	one.Text = h.say("scope.unknown", "scope", shown(scope, 80))
 	return one
 }
 
-// standardScope are the scopes of OpenID Connect Core §5.4 and §11.
-func standardScope(scope string) (string, bool) {
+// standardScope are the words for scopes of OpenID Connect Core §5.4 and §11.
+func standardScope(scope string) (key string) {
 	switch scope {
 	case "openid", "profile":
-		return "See whose account it is: your name and picture", true
+		return "scope.profile"
 	case "email":
-		return "See the account's e-mail address", true
+		return "scope.email"
 	case "offline_access", "refresh_token":
-		return "Stay connected while you are away", true
+		return "scope.offline"
 	}
-	return "", false
+	return ""
 }
 
 // identityOnly says whether a scope only tells whose account it is, or keeps the connection alive.
 func identityOnly(p *provider.Provider, scope string) bool {
-	if _, ok := standardScope(scope); ok {
+	if standardScope(scope) != "" {
 		return true
 	}
 	if p == nil {
@@ -98,23 +100,13 @@ func identityOnly(p *provider.Provider, scope string) bool {
 }
 
 // phrase is a permission in the middle of a sentence: "see the events on your calendars".
-func phrase(s string) string {
+func phrase(t text) text {
+	s := string(t)
 	r, size := utf8.DecodeRuneInString(s)
 	if next, _ := utf8.DecodeRuneInString(s[size:]); unicode.IsUpper(next) {
-		return s // an abbreviation
+		return t // an abbreviation
 	}
-	return string(unicode.ToLower(r)) + s[size:]
-}
-
-// list joins with commas and "and".
-func list(parts []string) string {
-	switch len(parts) {
-	case 0:
-		return ""
-	case 1:
-		return parts[0]
-	}
-	return strings.Join(parts[:len(parts)-1], ", ") + " and " + parts[len(parts)-1]
+	return text(string(unicode.ToLower(r)) + s[size:])
 }
 
 func titleOf(p *provider.Provider, connection string) string {
@@ -122,31 +114,6 @@ func titleOf(p *provider.Provider, connection string) string {
 		return p.Title
 	}
 	return shown(connection, 40)
-}
-
-// ago says how long before now t was, for people.
-func ago(now, t time.Time) string {
-	switch d := now.Sub(t); {
-	case d < time.Minute:
-		return "just now"
-	default:
-		return span(d) + " ago"
-	}
-}
-
-// span is a duration in its largest whole unit: "30 days", "1 hour".
-func span(d time.Duration) string {
-	for _, u := range []struct {
-		size time.Duration
-		name string
-	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}} {
-		if n := int(d / u.size); n == 1 {
-			return "1 " + u.name
-		} else if n > 1 {
-			return fmt.Sprintf("%d %ss", n, u.name)
-		}
-	}
-	return "less than a minute"
 }
 
 func clock(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }
