@@ -104,5 +104,5 @@ func TestRefusedPeersAreAudited(t *testing.T) {
 		refuse = err
 		w.browser("anybody").get("/connections")
 	}
-	wantAudited(t, w, "request.refused peer", "request.refused peer_unknown")
+	wantAudited(t, w, "request.refused peer")
 }

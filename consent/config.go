@@ -83,11 +83,13 @@ type Config struct {
 	PublicURL string
 	// Machine is the name of the machine, shown so that a person sees whose vault it is.
 	Machine string
-	// Local is the one person of a local vault: nobody signs in, Peer guards instead.
+	// Local is the one person of a local vault. Their browsers are told by Peer; every other one signs in by a code (NewSignInCode).
 	Local *vault.Person
 	// SignIn is where people sign in, on a vault of several people.
 	SignIn *SignInConfig
-	// Peer refuses a browser that is not the local person's; nil = no check. See SameUser.
+	// Peer says whose browser it is, on a local vault: nil is the local person's,
+	// ErrPeerUnknown one that signs in by a code, and any other error is refused.
+	// Without a Peer every browser signs in by a code. See SameUser.
 	Peer func(r *http.Request) error
 	// Connection answers a configured connection by its name.
 	Connection func(name string) (*provider.Connection, bool)

@@ -3,6 +3,7 @@ package consent
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/grantry/grantry/vault"
 )
@@ -80,14 +81,23 @@ func (h *Handler) reconnect(v *visit) {
 }
 
 func (h *Handler) openOwn(v *visit, why vault.Reason, o vault.Option) {
-	t, _, err := h.cfg.Vault.OpenTicket(v.ctx(), vault.TicketRequest{
-		Owner: v.person, Need: &vault.ConsentError{Reason: why, Options: []vault.Option{o}},
-	})
+	t, err := h.ownTicket(v, why, o)
 	if err != nil {
 		h.ticketError(v, t, "", err)
 		return
 	}
 	h.redirect(v, ticketPath(h.cfg.Vault.Handle(t)))
+}
+
+// ownTicket opens a request that a person makes of themselves. All scopes but
+// those that say whose account it is may be left out.
+func (h *Handler) ownTicket(v *visit, why vault.Reason, o vault.Option) (vault.Ticket, error) {
+	p, _ := h.provider(o.Connection)
+	o.Optional = slices.DeleteFunc(slices.Clone(o.Scopes), func(s string) bool { return identityOnly(p, s) })
+	t, _, err := h.cfg.Vault.OpenTicket(v.ctx(), vault.TicketRequest{
+		Owner: v.person, Need: &vault.ConsentError{Reason: why, Options: []vault.Option{o}},
+	})
+	return t, err
 }
 
 // ownAccount is the account that the form names; somebody else's is not found, like one that does not exist.

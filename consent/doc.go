@@ -1,11 +1,13 @@
 // Package consent is what a person sees in a browser: a ticket's page, the way
-// back from the vendor, signing in and out, and the page of connected accounts.
+// back from the vendor, signing in and out, and the pages on which a person sees
+// and ends what they allowed.
 //
 // # Where data comes in
 //
 // A link names a ticket by its handle and nothing else. Who is asking comes
-// from the browser's session (identity.issuer) or, on a local vault, from the
-// operating system's word on who holds the other end of the connection. Forms
+// from the browser's session: of a sign-in at identity.issuer or, on a local
+// vault, by a code that only its person's terminal shows. There the operating
+// system's word on who holds the other end of the connection makes both needless. Forms
 // carry an answer and a token bound to that session and that form. The
 // vendor's redirect carries state, code, iss and error, from the query only.
 //

@@ -28,6 +28,7 @@ type fakeVault struct {
 	answers   []vault.Answer    // of Allow
 	fail      *vault.FlowError  // what Finish answers once the checks have passed
 	allowErr  error             // what Allow answers
+	openErr   error             // what OpenTicket answers
 	callbacks []vault.Callback  // that Finish got
 	names     []string          // configured connections
 	owners    map[string]string // account id → subject of its owner
@@ -115,6 +116,9 @@ func (f *fakeVault) TicketByID(ctx context.Context, owner vault.Caller, id strin
 func (f *fakeVault) OpenTicket(_ context.Context, r vault.TicketRequest) (vault.Ticket, bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.openErr != nil {
+		return vault.Ticket{}, false, f.openErr
+	}
 	h := f.addLocked(vault.Ticket{Kind: vault.KindConnect, Owner: r.Owner, Agent: r.Agent, Tool: r.Tool, Reason: r.Need.Reason, Options: r.Need.Options})
 	return f.tickets[h], true, nil
 }

@@ -18,9 +18,11 @@ type Handler struct {
 	public   *url.URL
 	https    bool
 	sessions *scs.SessionManager
-	issuer   *issuer // nil on a local vault
+	issuer   *issuer // nil on a local vault, where people sign in by a code
 	pages    *pages
 	origin   *http.CrossOriginProtection
+	// signInTries and pairTries count wrong codes at /signin and at /pair.
+	signInTries, pairTries *tries
 }
 
 // New checks the configuration and prepares the pages. It contacts nobody: the
@@ -30,7 +32,7 @@ func New(cfg Config) (*Handler, error) {
 		return nil, err
 	}
 	cfg.fill()
-	h := &Handler{cfg: cfg, origin: http.NewCrossOriginProtection()}
+	h := &Handler{cfg: cfg, origin: http.NewCrossOriginProtection(), signInTries: &tries{now: cfg.Now}, pairTries: &tries{now: cfg.Now}}
 	h.public, _ = url.Parse(cfg.PublicURL) // validated
 	h.https = h.public.Scheme == "https"
 	h.sessions = h.newSessions()
@@ -51,6 +53,7 @@ func (h *Handler) Mount(mux *http.ServeMux) {
 	h.mountCallback(mux)
 	h.mountConnections(mux)
 	h.mountSignIn(mux)
+	h.mountPair(mux)
 }
 
 // visit is one request by a browser, with who is behind it.
@@ -59,6 +62,8 @@ type visit struct {
 	r *http.Request
 	// person is who is signed in; zero when nobody is.
 	person vault.Person
+	// own says that the browser is known to be the local person's: nobody signs in there.
+	own bool
 	// loaded says that the request holds a session; before that, answers set no cookie.
 	loaded bool
 }

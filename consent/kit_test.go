@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,6 +51,9 @@ type world struct {
 	clock   *clock
 	log     *lockedBuffer
 	cfg     consent.Config
+	signIn  *consent.SignInConfig
+	front   func(r *http.Request) // sees a request before the pages do
+	pages   atomic.Pointer[http.ServeMux]
 }
 
 type lockedBuffer struct {
@@ -74,10 +78,11 @@ type option func(w *world)
 // withTLS serves on https.
 func withTLS(w *world) { w.srv.StartTLS(); w.url = w.srv.URL; w.cfg.PublicURL = w.srv.URL }
 
-// local makes it a local vault of alice's.
+// local makes it a local vault of alice's, with browsers that are known to be hers.
 func local(w *world) {
 	p := person("local:v1", "alice")
 	w.cfg.SignIn, w.cfg.Local = nil, &p
+	w.cfg.Peer = func(*http.Request) error { return nil }
 }
 
 func newWorld(t *testing.T, opts ...option) *world {
@@ -87,8 +92,12 @@ func newWorld(t *testing.T, opts ...option) *world {
 		t: t, clock: c, vault: newFakeVault(c.Now), records: &fakeRecords{now: c.Now, rows: map[string]fakeRecord{}},
 		issuer: newFakeIssuer(t, c.Now), log: &lockedBuffer{},
 	}
-	mux := http.NewServeMux()
-	w.srv = httptest.NewUnstartedServer(mux)
+	w.srv = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if w.front != nil {
+			w.front(r)
+		}
+		w.pages.Load().ServeHTTP(rw, r)
+	}))
 	w.url = "http://" + w.srv.Listener.Addr().String()
 	w.cfg = consent.Config{
 		Vault: w.vault, Records: w.records, PublicURL: w.url, Machine: "testbox", Connection: testConnections(t), Now: c.Now,
@@ -97,19 +106,28 @@ func newWorld(t *testing.T, opts ...option) *world {
 			Issuer: w.issuer.url, ClientID: "grantry", ClientSecret: provider.NewSecret("issuer-secret"), LoopbackHTTP: true,
 		},
 	}
+	w.signIn = w.cfg.SignIn
 	for _, o := range opts {
 		o(w)
 	}
+	w.mount(w.cfg)
 	if w.srv.URL == "" {
 		w.srv.Start()
 	}
 	t.Cleanup(w.srv.Close)
-	h, err := consent.New(w.cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.Mount(mux)
 	return w
+}
+
+// mount puts fresh pages in front, as after a restart with another config.
+func (w *world) mount(cfg consent.Config) {
+	w.t.Helper()
+	h, err := consent.New(cfg)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	h.Mount(mux)
+	w.pages.Store(mux)
 }
 
 // testConnections are Google and Slack as the catalog has them.

@@ -35,7 +35,7 @@ func parsePages() (*pages, error) {
 		p.assets[name] = newAsset(string(body), contentType)
 	}
 	funcs := template.FuncMap{"say": p.say, "bare": bare, "asset": p.assetURL}
-	for _, name := range []string{"ticket", "next", "message", "connections"} {
+	for _, name := range []string{"ticket", "next", "message", "connections", "code"} {
 		t, err := template.New(name).Funcs(funcs).ParseFS(files, "templates/layout.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parsing page %s: %w", name, err)
@@ -60,7 +60,7 @@ type frame struct {
 func (h *Handler) render(v *visit, status int, name string, f frame) {
 	f.Sandbox, f.Machine = h.cfg.Sandbox, h.cfg.Machine
 	if v.signedIn() {
-		f.Who, f.SignOut = shown(v.person.Label(), 60), h.issuer != nil
+		f.Who, f.SignOut = shown(v.person.Label(), 60), !v.own
 	}
 	var page bytes.Buffer
 	if err := h.pages.byName[name].ExecuteTemplate(&page, "layout", f); err != nil {

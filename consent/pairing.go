@@ -15,9 +15,12 @@ import (
 const (
 	kindPairing = "pairing"       // by the code: a Pairing, until somebody types it
 	kindPaired  = "pairing-taken" // by the pairing's id: whose ticket it became
+	kindFrom    = "pairing-from"  // by the ticket's id: an origin
 
 	// PairingTTL is how long a pairing's code may be typed at /pair.
 	PairingTTL = 10 * time.Minute
+	// pairedKept is how long a terminal may still learn whose ticket its pairing became: as long as a ticket lives.
+	pairedKept = 25 * time.Hour
 	// pairingLook is how often a terminal looks whether its code was typed.
 	pairingLook = time.Second
 )

@@ -14,26 +14,16 @@ var ErrPeerOther = errors.New("browser of another user")
 // peerAllowed runs the peer check on every request, so on the vendor's
 // callback, too: before a code is redeemed.
 func (h *Handler) peerAllowed(v *visit) bool {
-	if h.cfg.Peer == nil {
+	if h.cfg.Local == nil || h.cfg.Peer == nil {
 		return true
 	}
 	err := h.cfg.Peer(v.r)
-	if err == nil {
+	if err == nil || errors.Is(err, ErrPeerUnknown) {
+		v.own = err == nil
 		return true
 	}
 	h.cfg.Logger.Warn("browser refused", "reason", err)
-	if errors.Is(err, ErrPeerUnknown) {
-		h.noteRequest(v, "peer_unknown")
-	} else {
-		h.noteRequest(v, "peer")
-	}
-	h.message(v, h.peerMessage(err))
+	h.noteRequest(v, "peer")
+	h.message(v, h.tell(http.StatusForbidden, toneBad, "peer.other"))
 	return false
-}
-
-func (h *Handler) peerMessage(err error) message {
-	if errors.Is(err, ErrPeerUnknown) {
-		return h.tell(http.StatusForbidden, toneBad, "peer.unknown")
-	}
-	return h.tell(http.StatusForbidden, toneBad, "peer.other")
 }

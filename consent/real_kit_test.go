@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/grantry/grantry/consent"
@@ -31,11 +30,9 @@ type real struct {
 	box    *sandbox.Sandbox
 	boxURL string
 	keep   *vault.Vault
-	pages  atomic.Pointer[http.ServeMux]
-	config consent.Config
 }
 
-func newReal(t *testing.T) *real {
+func newReal(t *testing.T, change ...func(c *consent.Config)) *real {
 	t.Helper()
 	r := &real{world: &world{t: t, log: &lockedBuffer{}}}
 	r.srv = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { r.pages.Load().ServeHTTP(w, q) }))
@@ -52,7 +49,7 @@ func newReal(t *testing.T) *real {
 	google := r.google()
 	r.keep = r.openVault(google)
 	who := r.box.Issuer()
-	r.config = consent.Config{
+	r.cfg = consent.Config{
 		Vault: r.keep, Records: r.keep.Records(), PublicURL: r.url, Machine: "testbox", Logger: slog.New(slog.NewTextHandler(r.log, nil)),
 		Connection: func(name string) (*provider.Connection, bool) { return google, name == "google" },
 		Scopes:     func(string) []string { return []string{calendarScope} },
@@ -60,20 +57,11 @@ func newReal(t *testing.T) *real {
 			Issuer: who.Issuer, ClientID: who.ClientID, ClientSecret: provider.NewSecret(who.ClientSecret), LoopbackHTTP: true,
 		},
 	}
-	r.serve()
-	return r
-}
-
-// serve puts fresh pages in front, as after a restart.
-func (r *real) serve() {
-	r.t.Helper()
-	h, err := consent.New(r.config)
-	if err != nil {
-		r.t.Fatal(err)
+	for _, c := range change {
+		c(&r.cfg)
 	}
-	mux := http.NewServeMux()
-	h.Mount(mux)
-	r.pages.Store(mux)
+	r.mount(r.cfg)
+	return r
 }
 
 func (r *real) google() *provider.Connection {

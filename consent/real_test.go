@@ -47,7 +47,7 @@ func TestWholeWay(t *testing.T) {
 	}
 	b.get(link).want(t, http.StatusGone, "already allowed")
 	b.get("/connections").want(t, http.StatusOK, "alice@example.com", "See your calendars", "Claude Code", "Connected")
-	r.serve() // a restart: sessions are in the vault
+	r.mount(r.cfg) // a restart: sessions are in the vault
 	b.once("/connections").want(t, http.StatusOK, "Claude Code")
 	r.truth("/control/requests", &seen)
 	if seen["google"]["token"] != 1 {

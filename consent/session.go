@@ -17,7 +17,7 @@ import (
 const (
 	kindSession = "session"
 
-	// localSession is how long a local vault's session lasts. It signs nobody in: it binds forms and flows to one browser.
+	// localSession is how long a session lasts in a browser that is known to be the local person's. It signs nobody in: it binds forms and flows to one browser.
 	localSession = 24 * time.Hour
 	// seenEvery bounds how often the use of a session is written down.
 	seenEvery = time.Minute
@@ -28,8 +28,10 @@ const (
 // session is what one browser is known by.
 type session struct {
 	SID string `json:"sid"` // random; forms and flows are bound to it, never to the cookie itself
-	// Person is who signed in; zero on a local vault.
+	// Person is who signed in; zero where nobody has to.
 	Person vault.Person `json:"person"`
+	// Code says that they did by a code of a vault of one person, not at an issuer.
+	Code bool `json:"code,omitempty"`
 	// Until is the absolute end in Unix seconds, Seen the last use.
 	Until  int64 `json:"until"`
 	Seen   int64 `json:"seen"`
@@ -74,30 +76,41 @@ func (h *Handler) loadSession(v *visit) bool {
 	v.r, v.loaded = v.r.WithContext(ctx), true
 	s := h.session(v)
 	switch {
-	case h.cfg.Local != nil:
+	case v.own:
 		v.person = *h.cfg.Local
 	case !s.Person.IsZero() && h.alive(s):
 		v.person = s.Person
 		h.touch(v, s)
 	}
-	if h.cfg.Local == nil {
+	if !v.own {
 		h.noteSession(v, cookie, s)
 	}
 	return true
 }
 
-// alive says whether neither the absolute nor the idle limit has passed.
+// alive says whether neither the absolute nor the idle limit has passed, and
+// whether people still sign in here the way that this person did.
 func (h *Handler) alive(s session) bool {
 	now := h.cfg.Now().Unix()
+	if s.Code || h.cfg.Local != nil {
+		return s.Code && h.cfg.Local != nil && s.Person.Caller == h.cfg.Local.Caller && now < s.Until
+	}
 	idle := int64(h.cfg.SignIn.filled().Idle / time.Second)
 	return now < s.Until && now < s.Seen+idle
 }
 
+// touch notes that a session was used. One that a code began lasts from there on.
 func (h *Handler) touch(v *visit, s session) {
-	if now := h.cfg.Now(); now.Sub(time.Unix(s.Seen, 0)) >= seenEvery {
-		s.Seen = now.Unix()
-		h.putSession(v, s)
+	now := h.cfg.Now()
+	if now.Sub(time.Unix(s.Seen, 0)) < seenEvery {
+		return
 	}
+	s.Seen = now.Unix()
+	if s.Code {
+		s.Until = now.Add(codeSession).Unix()
+		h.sessions.SetDeadline(v.ctx(), time.Now().Add(codeSession))
+	}
+	h.putSession(v, s)
 }
 
 func (h *Handler) session(v *visit) (s session) {
@@ -125,9 +138,9 @@ func (h *Handler) sid(v *visit) string {
 	return h.session(v).SID
 }
 
-// ensureSession gives a local vault's browser its session: there is no sign-in that would.
+// ensureSession gives the local person's own browser its session: there is no sign-in that would.
 func (h *Handler) ensureSession(v *visit) error {
-	if h.cfg.Local == nil || h.session(v).SID != "" {
+	if !v.own || h.session(v).SID != "" {
 		return nil
 	}
 	sid, err := h.random()
@@ -141,15 +154,27 @@ func (h *Handler) ensureSession(v *visit) error {
 // startSession begins a person's session under a new cookie: whatever id the
 // browser had before, somebody else may have put there (session fixation).
 func (h *Handler) startSession(v *visit, p vault.Person, until time.Time) error {
-	sid, err := h.random()
-	if err != nil {
+	return h.beginSession(v, session{Person: p, Until: until.Unix()})
+}
+
+// startCodeSession is startSession for somebody who typed a code.
+func (h *Handler) startCodeSession(v *visit, p vault.Person) error {
+	err := h.beginSession(v, session{Person: p, Code: true, Until: h.cfg.Now().Add(codeSession).Unix()})
+	h.sessions.SetDeadline(v.ctx(), time.Now().Add(codeSession))
+	return err
+}
+
+func (h *Handler) beginSession(v *visit, s session) error {
+	var err error
+	if s.SID, err = h.random(); err != nil {
 		return err
 	}
 	if err := h.sessions.RenewToken(v.ctx()); err != nil {
 		return fmt.Errorf("renewing session: %w", err)
 	}
-	h.putSession(v, session{SID: sid, Person: p, Until: until.Unix(), Seen: h.cfg.Now().Unix()})
-	v.person = p
+	s.Seen = h.cfg.Now().Unix()
+	h.putSession(v, s)
+	v.person = s.Person
 	return nil
 }
 

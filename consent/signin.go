@@ -27,7 +27,10 @@ const (
 
 func (h *Handler) mountSignIn(mux *http.ServeMux) {
 	mux.Handle("GET /signin", h.page(h.beginSignIn))
+	mux.Handle("POST /signin", h.form(h.signInByCode))
 	mux.Handle("GET /signin/callback", h.page(h.finishSignIn))
+	mux.Handle("GET /signin/{code}", h.page(h.showSignInLink))
+	mux.Handle("POST /signin/{code}", h.form(h.takeSignInLink))
 	mux.Handle("GET /signout", h.page(h.showSignOut))
 	mux.Handle("POST /signout", h.form(h.signOut))
 }
@@ -74,20 +77,29 @@ func (h *Handler) signInLink(v *visit, back comeBack) (string, error) {
 	return "/signin?n=" + name, h.putJSON(v.ctx(), kindReturn, name, back, 2*signInTTL)
 }
 
-// beginSignIn starts a visit to the issuer, in this browser.
-func (h *Handler) beginSignIn(v *visit) {
+// wayBackFrom is where this browser wanted to go before it was asked to sign in.
+func (h *Handler) wayBackFrom(v *visit) (comeBack, error) {
 	back := comeBack{Path: home}
 	if name := v.r.URL.Query().Get("n"); name != "" {
 		if err := h.getJSON(v.ctx(), kindReturn, name, &back); err != nil && !errors.Is(err, vault.ErrNotFound) {
-			h.broken(v, "reading the way back", err)
-			return
+			return back, err
 		}
 	}
+	return back, nil
+}
+
+// beginSignIn asks for a code, or starts a visit to the issuer, in this browser.
+func (h *Handler) beginSignIn(v *visit) {
+	back, err := h.wayBackFrom(v)
 	switch {
-	case h.issuer == nil || v.signedIn() && back.Prompt == "":
+	case err != nil:
+		h.broken(v, "reading the way back", err)
+	case v.signedIn() && back.Prompt == "":
 		h.redirect(v, back.Path)
 	case v.r.Method == http.MethodHead:
 		v.w.WriteHeader(http.StatusNoContent)
+	case h.issuer == nil:
+		h.askCode(v, http.StatusOK, codePage{})
 	default:
 		h.visitIssuer(v, signInFlow{comeBack: back})
 	}
@@ -183,7 +195,7 @@ func (h *Handler) acceptSignIn(v *visit, f signInFlow, q url.Values) {
 // showSignOut asks: a GET signs nobody out.
 func (h *Handler) showSignOut(v *visit) {
 	switch {
-	case h.issuer == nil:
+	case v.own:
 		m := h.tell(http.StatusOK, tonePlain, "signout.local")
 		m.Links = []link{{Text: h.say("words.connections"), To: home, Primary: true}}
 		h.message(v, m)
@@ -205,7 +217,7 @@ func (h *Handler) signedOut(v *visit) {
 
 // signOut ends the session; with a ticket in the form, another person may sign in for it.
 func (h *Handler) signOut(v *visit) {
-	if !v.signedIn() || h.issuer == nil {
+	if !v.signedIn() || v.own {
 		h.showSignOut(v)
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,6 +17,8 @@ const (
 
 	// SignInCodeTTL is how long a code and its link let a browser in.
 	SignInCodeTTL = 5 * time.Minute
+	// codeSession is how long a browser stays signed in that was let in by a code, from its last use on.
+	codeSession = 30 * 24 * time.Hour
 )
 
 // SignInCode lets one browser into a vault of one person: by its link, or by the
@@ -54,4 +57,37 @@ func NewSignInCode(ctx context.Context, keys Keys, records Records, who vault.Pe
 		return SignInCode{}, fmt.Errorf("storing sign-in link: %w", err)
 	}
 	return SignInCode{Code: code, Path: "/signin/" + link, Expires: time.Now().Add(SignInCodeTTL)}, nil
+}
+
+// takeCode answers whom a code signs in, once; vault.ErrNotFound for one that is wrong, over, or not for the person of this vault.
+func (h *Handler) takeCode(ctx context.Context, code string) (vault.Person, error) {
+	var s codeSignIn
+	if err := h.takeJSON(ctx, kindSignInCode, codeHandle(h.cfg.Vault, kindSignInCode, code), &s); err != nil {
+		return vault.Person{}, err
+	}
+	if s.Person.Caller != h.cfg.Local.Caller {
+		return vault.Person{}, vault.ErrNotFound
+	}
+	return *h.cfg.Local, nil
+}
+
+// takeLink is takeCode by the link's last part.
+func (h *Handler) takeLink(ctx context.Context, link string) (vault.Person, error) {
+	code, err := h.cfg.Records.Take(ctx, kindSignInLink, link)
+	if err != nil {
+		return vault.Person{}, err
+	}
+	return h.takeCode(ctx, string(code))
+}
+
+// linkLives says whether a link may still be taken. Looking changes nothing.
+func (h *Handler) linkLives(ctx context.Context, link string) (bool, error) {
+	code, err := h.cfg.Records.Get(ctx, kindSignInLink, link)
+	if err == nil {
+		_, err = h.cfg.Records.Get(ctx, kindSignInCode, codeHandle(h.cfg.Vault, kindSignInCode, string(code)))
+	}
+	if errors.Is(err, vault.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }

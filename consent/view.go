@@ -1,6 +1,7 @@
 package consent
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -44,7 +45,7 @@ type optionView struct {
 func (h *Handler) ticketPage(v *visit, t vault.Ticket, handle string) ticketPage {
 	page := ticketPage{
 		Owner: shown(t.Owner.Label(), 80), Machine: shown(h.cfg.Machine, 60), Agent: h.agentOf(t.Agent),
-		Why: h.why(t), When: h.pages.ago(h.cfg.Now(), t.Created), For: h.pages.span(h.cfg.AccessTTL), Several: len(t.Options) > 1,
+		Why: cmp.Or(h.askedFrom(v.ctx(), t), h.why(t)), When: h.pages.ago(h.cfg.Now(), t.Created), For: h.pages.span(h.cfg.AccessTTL), Several: len(t.Options) > 1,
 		Action: ticketPath(handle),
 	}
 	if v.r.Method == http.MethodGet {
