@@ -26,6 +26,19 @@ type finished struct {
 	Connection string       `json:"connection"`
 	Agent      vault.Agent  `json:"agent"`
 	Once       bool         `json:"once"`
+	Write      bool         `json:"write"`
+	EndsBy     time.Time    `json:"ends_by"`
+}
+
+func finishedBy(v *visit, t vault.Ticket, a vault.Account) finished {
+	connection := a.Connection
+	if connection == "" {
+		connection = firstConnection(t)
+	}
+	return finished{
+		Owner: v.person.Caller, Account: a.Label, Connection: connection, Agent: t.Agent,
+		Once: t.Once, Write: t.Approval != "", EndsBy: a.EndsBy,
+	}
 }
 
 // callback is the vendor's redirect. It is read from the query only, and shows
@@ -55,7 +68,7 @@ func (h *Handler) callback(v *visit) {
 		h.callbackFailed(v, connection, state, err)
 		return
 	}
-	f := finished{Owner: v.person.Caller, Account: account.Label, Connection: account.Connection, Agent: t.Agent, Once: t.Once}
+	f := finishedBy(v, t, account)
 	if err := h.putJSON(v.ctx(), kindDone, state, f, doneTTL); err != nil {
 		h.cfg.Logger.Warn("a finished flow was not remembered", "error", err) // only a reload says less
 	}
@@ -65,37 +78,45 @@ func (h *Handler) callback(v *visit) {
 
 // done is the page at the end of the way.
 func (h *Handler) done(v *visit, t vault.Ticket, a vault.Account) {
-	connection := a.Connection
-	if connection == "" {
-		connection = firstConnection(t)
-	}
-	f := finished{Owner: v.person.Caller, Account: a.Label, Connection: connection, Agent: t.Agent, Once: t.Once}
-	h.message(v, h.doneMessage(v, f, t.Kind == vault.KindAccess))
+	h.message(v, h.doneMessage(v, finishedBy(v, t, a), t.Kind))
 }
 
-func (h *Handler) doneMessage(v *visit, f finished, accessOnly bool) message {
+func (h *Handler) doneMessage(v *visit, f finished, kind vault.TicketKind) message {
 	p, _ := h.provider(f.Connection)
 	vendor, who := titleOf(p, f.Connection), h.agentOf(f.Agent)
 	m := message{
 		Status: http.StatusOK, Tone: toneGood, Title: h.say("done.connected", "vendor", vendor),
 		Facts: []fact{
-			{Name: h.say("done.account", "vendor", vendor), Value: shown(f.Account, 80)},
 			{Name: h.say("done.vault"), Value: shown(v.person.Label(), 80)},
+			{Name: h.say("done.account", "vendor", vendor), Value: shown(f.Account, 80)},
 		},
 		Links: []link{h.toConnections()},
 	}
 	if who == nil {
 		m.Text = []text{h.say("done.self")}
-		return m
-	}
-	if accessOnly {
-		m.Title = h.say("done.may_go_on", "agent", who.Name)
-	}
-	m.Text = []text{h.say("done.goes_on", "agent", who.Name)}
-	if f.Once {
-		m.Text = []text{h.say("done.once", "agent", who.Name)}
+		return h.withEnd(m, f, vendor)
 	}
 	m.Facts = append(m.Facts, fact{Name: h.say("done.agent"), Value: who.Name})
+	if kind == vault.KindAccess || kind == vault.KindApprove {
+		m.Title = h.say("done.may_go_on", "agent", who.Name)
+	}
+	switch {
+	case f.Write:
+		m.Text = []text{h.say("done.write", "agent", who.Name)}
+	case f.Once:
+		m.Text = []text{h.say("done.once", "agent", who.Name)}
+	default:
+		m.Text = []text{h.say("done.goes_on", "agent", who.Name)}
+	}
+	return h.withEnd(m, f, vendor)
+}
+
+// withEnd adds when the vendor will end the connection, where that is known
+// (a Google project in testing).
+func (h *Handler) withEnd(m message, f finished, vendor string) message {
+	if !f.EndsBy.IsZero() {
+		m.Text = append(m.Text, h.say("done.ends_by", "vendor", vendor, "day", day(f.EndsBy)))
+	}
 	return m
 }
 
@@ -103,13 +124,17 @@ func (h *Handler) doneMessage(v *visit, f finished, accessOnly bool) message {
 // browser in which nobody is signed in (R03).
 func (h *Handler) callbackWithoutSession(v *visit, connection string) {
 	m := h.tell(http.StatusForbidden, toneBad, "callback.no_session")
-	m.Links = []link{{Text: h.say("words.sign_in"), To: "/signin"}}
+	to := "/signin"
 	h.note(v, vault.Entry{Kind: "callback.refused", Connection: connection, Reason: "no_session"})
-	t, err := h.cfg.Vault.FlowOwner(v.ctx(), connection, v.r.URL.Query().Get("state"))
-	if err == nil {
-		// The link holds no more than the ticket's owner has; it asks for a sign-in.
+	if t, err := h.cfg.Vault.FlowOwner(v.ctx(), connection, v.r.URL.Query().Get("state")); err == nil {
 		h.cfg.Logger.Warn("callback without a session", "caller", h.cfg.Vault.Pseudonym(t.Owner.Caller))
+		// The address stays here: whoever signs in is compared with the ticket's owner first.
+		if to, err = h.signInLink(v, comeBack{Path: ticketPath(h.cfg.Vault.Handle(t))}); err != nil {
+			h.broken(v, "remembering the way back", err)
+			return
+		}
 	}
+	m.Links = []link{{Text: h.say("callback.open_here"), To: to, Primary: true}}
 	h.message(v, m)
 }
 
@@ -132,8 +157,31 @@ func (h *Handler) callbackFailed(v *visit, connection, state string, err error) 
 		fe.Connection = connection
 	}
 	m := h.failure(fe)
-	m.Links = append(h.wayBack(v, fe), h.toConnections())
+	t, again := h.ticketOf(v, fe, state)
+	switch {
+	case again && fe.Held && t.Held != nil:
+		h.showHeld(v, m.Status, t, h.cfg.Vault.Handle(t))
+		return
+	case fe.Failure == vault.FlowBrowser && again: // the same person in another browser
+		p, _ := h.provider(fe.Connection)
+		m = h.tell(m.Status, m.Tone, "failed.browser_own", "vendor", titleOf(p, fe.Connection))
+		m.Links = []link{{Text: h.say("callback.open_here"), To: ticketPath(h.cfg.Vault.Handle(t)), Primary: true}}
+	case again:
+		m.Links = []link{{Text: h.say("words.again"), To: ticketPath(h.cfg.Vault.Handle(t)), Primary: true}}
+	}
+	m.Links = append(m.Links, h.toConnections())
 	h.message(v, m)
+}
+
+// ticketOf is the ticket to go back to, for its owner only.
+func (h *Handler) ticketOf(v *visit, fe *vault.FlowError, state string) (t vault.Ticket, again bool) {
+	var err error
+	if fe.Ticket != "" {
+		t, err = h.cfg.Vault.TicketByID(v.ctx(), v.person.Caller, fe.Ticket)
+	} else {
+		t, err = h.cfg.Vault.FlowOwner(v.ctx(), fe.Connection, state)
+	}
+	return t, err == nil && t.Owner.Caller == v.person.Caller && !t.Over()
 }
 
 // reloaded shows a success again when the browser repeats a callback (R23): the code is not sent twice.
@@ -142,20 +190,8 @@ func (h *Handler) reloaded(v *visit, state string) bool {
 	if err := h.getJSON(v.ctx(), kindDone, state, &f); err != nil || f.Owner != v.person.Caller {
 		return false
 	}
-	m := h.doneMessage(v, f, false)
+	m := h.doneMessage(v, f, vault.KindConnect)
 	m.Text = append([]text{h.say("done.reloaded")}, m.Text...)
 	h.message(v, m)
 	return true
-}
-
-// wayBack links to the ticket, for its owner only.
-func (h *Handler) wayBack(v *visit, fe *vault.FlowError) []link {
-	if fe.Ticket == "" || fe.Failure == vault.FlowBrowser {
-		return nil
-	}
-	t, err := h.cfg.Vault.TicketByID(v.ctx(), v.person.Caller, fe.Ticket)
-	if err != nil || t.Over() {
-		return nil
-	}
-	return []link{{Text: h.say("words.again"), To: ticketPath(h.cfg.Vault.Handle(t)), Primary: true}}
 }

@@ -49,11 +49,14 @@ func TestOtherBrowser(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	to := callbackOf(t, w.browser("alice").allow(w.vault.add(w.request("alice"))))
-	w.browser("bob").get(to).want(t, http.StatusForbidden, "Open the link again in the browser").without(t, "alice", "Claude")
+	w.browser("bob").get(to).want(t, http.StatusForbidden, "Open the link again in this browser").without(t, "alice", "Claude")
 	for _, who := range []string{"bob", "alice"} {
 		b := w.browser(who)
 		b.get("/connections")
-		b.get(to).want(t, http.StatusForbidden, "Another browser started this").without(t, "Claude")
+		p := b.get(to).want(t, http.StatusForbidden, "Another browser started this").without(t, "Claude")
+		if again := strings.Contains(p.body, "Open the link again here") && strings.Contains(p.body, `href="/consent/`); again != (who == "alice") {
+			t.Errorf("%s is offered the link: %v", who, again)
+		}
 	}
 	if w.vault.redeemed != 0 {
 		t.Error("a code was redeemed")
@@ -96,7 +99,7 @@ func TestFailures(t *testing.T) {
 		again  bool
 	}{
 		vault.FlowState:       {http.StatusBadRequest, "used already", true},
-		vault.FlowBrowser:     {http.StatusForbidden, "Another browser", false},
+		vault.FlowBrowser:     {http.StatusForbidden, "Open the link again here", true},
 		vault.FlowIssuer:      {http.StatusForbidden, "did not come from Google", true},
 		vault.FlowDenied:      {http.StatusOK, "You declined at Google", true},
 		vault.FlowVendor:      {http.StatusBadGateway, "Google reported an error", true},
@@ -107,6 +110,7 @@ func TestFailures(t *testing.T) {
 		vault.FlowNoRefresh:   {http.StatusBadGateway, "for a short time only", true},
 		vault.FlowAccount:     {http.StatusConflict, "old@vendor.example", true},
 		vault.FlowEmail:       {http.StatusForbidden, "new@vendor.example", true},
+		vault.FlowDomain:      {http.StatusForbidden, "certain organisations", true},
 		vault.FlowIdentity:    {http.StatusBadGateway, "whose account", true},
 		vault.FlowVault:       {http.StatusInternalServerError, "could not store it", true},
 	} {

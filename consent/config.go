@@ -50,6 +50,19 @@ type Permissions interface {
 	RevokeAccess(ctx context.Context, c vault.Caller, id string) error
 }
 
+// Approvals are the writes that wait for a person's yes, and what came from a vendor and waits for their word.
+type Approvals interface {
+	Approval(ctx context.Context, owner vault.Caller, id string) (vault.Approval, error)
+	ConfirmHeld(ctx context.Context, handle string, version int64, p vault.Person, session string) (vault.Ticket, vault.Account, error)
+	RefuseHeld(ctx context.Context, handle string, p vault.Person) (vault.Ticket, error)
+}
+
+// Acquaintances are the agents that a person has met.
+type Acquaintances interface {
+	Agents(ctx context.Context, c vault.Caller) ([]vault.KnownAgent, error)
+	AgentKey(a vault.Agent) string
+}
+
 // Notary is what the pages need of the vault's keys and its audit.
 type Notary interface {
 	MAC(label string, msg []byte) []byte
@@ -64,6 +77,8 @@ type Vault interface {
 	Flows
 	Accounts
 	Permissions
+	Approvals
+	Acquaintances
 	Notary
 }
 

@@ -39,7 +39,7 @@ func TestConnectionsPage(t *testing.T) {
 	h := w.vault.add(w.request("alice"))
 	w.vault.add(vault.Ticket{Kind: vault.KindConnect, Owner: w.owner("bob"), Agent: vault.Agent{ID: "z", Name: "Secret Agent"}, Options: w.request("bob").Options})
 	p := w.browser("alice").get("/connections").want(t, http.StatusOK,
-		"Waiting for you 1", "Claude Code wants to see", "See your calendars", "alice@corp.example", "Connected", "default", "for one call", "cursor.example",
+		"Waiting for you 1", "Claude Code wants to read your Google Calendar", "See your calendars", "alice@corp.example", "Connected", "default", "for one call", "cursor.example",
 		"not verified", "Ended by Slack", "Connect it again", "can change things", "Disconnected", calendarScope, "Connect an account").
 		without(t, "bob@corp.example", "Secret Agent", "Forgotten")
 	if !strings.Contains(p.body, `href="/consent/`+h+`"`) {

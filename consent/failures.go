@@ -20,7 +20,7 @@ func (h *Handler) failure(fe *vault.FlowError) message {
 		for _, one := range h.permissionsOf(p, fe.Missing) {
 			m.Facts = append(m.Facts, fact{Name: h.say("failed.missing"), Value: bare(one.Text)})
 		}
-	case vault.FlowAccount, vault.FlowEmail:
+	case vault.FlowAccount, vault.FlowEmail, vault.FlowDomain:
 		m.Facts = labels(h.say(key+"_want"), fe.Want, h.say(key+"_got", "vendor", vendor), fe.Got)
 	}
 	return m
@@ -31,7 +31,7 @@ func failureKind(fe *vault.FlowError) (status int, key string) {
 	switch f := fe.Failure; f {
 	case vault.FlowState, vault.FlowScopes:
 		return http.StatusBadRequest, "failed." + string(f)
-	case vault.FlowBrowser, vault.FlowIssuer, vault.FlowEmail:
+	case vault.FlowBrowser, vault.FlowIssuer, vault.FlowEmail, vault.FlowDomain:
 		return http.StatusForbidden, "failed." + string(f)
 	case vault.FlowDenied:
 		return http.StatusOK, "failed." + string(f)

@@ -32,6 +32,8 @@ type fakeVault struct {
 	callbacks []vault.Callback  // that Finish got
 	names     []string          // configured connections
 	owners    map[string]string // account id → subject of its owner
+	approvals map[string]vault.Approval
+	agents    []vault.KnownAgent
 }
 
 type fakeFlow struct {
@@ -42,7 +44,7 @@ type fakeFlow struct {
 
 func newFakeVault(now func() time.Time) *fakeVault {
 	return &fakeVault{
-		now: now, tickets: map[string]vault.Ticket{}, flows: map[string]fakeFlow{}, owners: map[string]string{},
+		now: now, tickets: map[string]vault.Ticket{}, flows: map[string]fakeFlow{}, owners: map[string]string{}, approvals: map[string]vault.Approval{},
 		names: []string{"google", "slack"},
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // text is words for a page: ours as the message file has them, and what came
 // from outside escaped, each value isolated in a <bdi> of its own (R08). Only
-// this file makes one.
+// this file and visible.go make one.
 type text = template.HTML
 
 // messages are the words of all pages, by section and key (messages.txt).

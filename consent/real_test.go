@@ -38,7 +38,7 @@ func TestWholeWay(t *testing.T) {
 	}
 
 	b := r.browser("alice")
-	b.signIn(link).want(t, http.StatusOK, "Claude Code wants to see your calendars")
+	b.signIn(link).want(t, http.StatusOK, "Claude Code wants to read your Google Calendar")
 	at := b.allowAtGoogle(link)
 	b.click(at, "user", "alice").want(t, http.StatusOK, "Google is connected", "alice@example.com", "Claude Code continues by itself")
 	token, err := r.exchange(alice)

@@ -28,6 +28,8 @@ func (h *Handler) showTicket(v *visit) {
 		return
 	}
 	switch {
+	case !t.Over() && h.sendElsewhere(v, handle):
+		return
 	case !v.signedIn() && (!t.Over() || v.r.Method == http.MethodHead):
 		h.askSignIn(v, comeBack{Path: ticketPath(handle)})
 		return
@@ -43,7 +45,20 @@ func (h *Handler) showTicket(v *visit) {
 			return
 		}
 	}
-	h.render(v, http.StatusOK, "ticket", frame{Title: h.say("ticket.page"), Body: h.ticketPage(v, t, handle)})
+	h.renderTicket(v, t, handle)
+}
+
+func (h *Handler) renderTicket(v *visit, t vault.Ticket, handle string) {
+	if t.Held != nil {
+		h.showHeld(v, http.StatusOK, t, handle)
+		return
+	}
+	page, err := h.ticketPage(v, t, handle)
+	if err != nil {
+		h.broken(v, "making ticket's page", err)
+		return
+	}
+	h.render(v, http.StatusOK, "ticket", frame{Title: page.Headline, Body: page})
 }
 
 // findTicket answers 404 for a handle that nobody made.
@@ -101,13 +116,19 @@ func (h *Handler) answerTicket(v *visit) {
 }
 
 func (h *Handler) takeAnswer(v *visit, t vault.Ticket, handle string, version int64) {
-	switch v.r.PostForm.Get("answer") {
-	case "allow":
-		h.allow(v, t, handle, version, false)
-	case "once":
-		h.allow(v, t, handle, version, true)
+	answer := v.r.PostForm.Get("answer")
+	if answer == "" && v.r.PostForm.Has("approve") { // a button can send one value only
+		answer = "allow"
+	}
+	switch answer {
+	case "allow", "once":
+		h.allow(v, t, handle, version)
 	case "decline":
 		h.decline(v, t, handle)
+	case "confirm":
+		h.confirmHeld(v, t, handle, version)
+	case "refuse":
+		h.refuseHeld(v, t, handle)
 	default:
 		h.backToTicket(v, handle, "answer.none")
 	}
@@ -120,21 +141,25 @@ func (h *Handler) backToTicket(v *visit, handle, key string) {
 	h.message(v, m)
 }
 
-func (h *Handler) allow(v *visit, t vault.Ticket, handle string, version int64, once bool) {
+func (h *Handler) allow(v *visit, t vault.Ticket, handle string, version int64) {
 	option, ok := chosen(t, v.r.PostForm.Get("connection"))
 	if !ok {
 		h.backToTicket(v, handle, "answer.choose")
 		return
 	}
-	back, err := h.redirectURI(option.Connection)
+	answer, err := readTerms(v.r.PostForm, t, option)
 	if err != nil {
-		h.cannotComeBack(v, option.Connection, err)
+		h.backToTicket(v, handle, "answer.none")
 		return
 	}
-	start, err := h.cfg.Vault.Allow(v.ctx(), vault.Answer{
-		Handle: handle, Version: version, Person: v.person, Once: once && t.Agent.ID != "",
-		Connection: option.Connection, RedirectURI: back, Session: h.sid(v),
-	})
+	if option.VendorNeeded {
+		if answer.RedirectURI, err = h.redirectURI(option.Connection); err != nil {
+			h.cannotComeBack(v, option.Connection, err)
+			return
+		}
+	}
+	answer.Handle, answer.Version, answer.Person, answer.Session = handle, version, v.person, h.sid(v)
+	start, err := h.cfg.Vault.Allow(v.ctx(), answer)
 	switch {
 	case err != nil:
 		h.ticketError(v, t, handle, err)

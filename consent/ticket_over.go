@@ -12,6 +12,9 @@ import (
 func (h *Handler) ticketError(v *visit, t vault.Ticket, handle string, err error) {
 	var needs *vault.ConsentError
 	var limit *vault.LimitError
+	var rule *vault.RuleError
+	var stopped *vault.StoppedError
+	var flow *vault.FlowError
 	switch {
 	case errors.Is(err, vault.ErrNotFound):
 		h.notFound(v)
@@ -23,6 +26,14 @@ func (h *Handler) ticketError(v *visit, t vault.Ticket, handle string, err error
 		m := h.tell(http.StatusConflict, tonePlain, "answer.stale")
 		m.Links = []link{{Text: h.say("answer.look"), To: ticketPath(handle), Primary: true}}
 		h.message(v, m)
+	case errors.Is(err, vault.ErrNoScopes):
+		h.backToTicket(v, handle, "answer.nothing_left")
+	case errors.As(err, &rule):
+		h.notForYou(v, rule)
+	case errors.As(err, &stopped):
+		h.stopped(v, t, stopped)
+	case errors.As(err, &flow):
+		h.callbackFailed(v, firstConnection(t), "", err)
 	case errors.As(err, &needs):
 		h.misconfigured(v, needs)
 	case errors.As(err, &limit):
@@ -125,6 +136,32 @@ func (h *Handler) cannotComeBack(v *visit, connection string, err error) {
 	h.cfg.Logger.Error("connection not usable", "connection", connection, "error", err)
 	m := h.tell(http.StatusServiceUnavailable, toneBad, "setup.https", "vendor", rule.Provider, "address", h.cfg.PublicURL)
 	m.Links = []link{h.toConnections()}
+	h.message(v, m)
+}
+
+// notForYou is the operator's rule on who may use a connection.
+func (h *Handler) notForYou(v *visit, err *vault.RuleError) {
+	p, _ := h.provider(err.Connection)
+	m := h.tell(http.StatusForbidden, toneBad, "setup.not_for_you",
+		"vendor", titleOf(p, err.Connection), "claim", err.Claim, "person", v.person.Label())
+	m.Links = []link{h.toConnections()}
+	h.message(v, m)
+}
+
+// stopped is for an answer to what the person has stopped before.
+func (h *Handler) stopped(v *visit, t vault.Ticket, err *vault.StoppedError) {
+	key := "setup.stopped_all"
+	if err.Agent != "" {
+		key = "setup.stopped_agent"
+	} else if err.Account != "" {
+		key = "setup.stopped_account"
+	}
+	name := h.say("words.unnamed")
+	if who := h.agentOf(t.Agent); who != nil {
+		name = isolated(who.Name)
+	}
+	m := h.tell(http.StatusConflict, tonePlain, key, "agent", name, "when", h.pages.ago(h.cfg.Now(), err.Since))
+	m.Links = []link{{Text: h.say("words.agents"), To: "/agents", Primary: true}}
 	h.message(v, m)
 }
 

@@ -20,9 +20,9 @@ func TestConsentPage(t *testing.T) {
 	p := w.browser("alice").get("/consent/"+w.vault.add(w.request("alice"))).want(t, http.StatusOK)
 	last := -1
 	for _, s := range []string{
-		"alice@example.com’s vault on testbox", "Claude Code wants to see", "claude.example", "not verified", "calendar_list_events",
+		"alice@example.com’s vault on testbox", "Claude Code wants to read your Google Calendar", "claude.example", "not verified", "calendar_list_events",
 		"2 minutes ago", "Google", "It will be able to", "It will not be able to", "Change, send or delete anything", calendarScope,
-		"google.vendor.example", "never sees your password or token", "30 days", "Connections", "Allow", "Allow once", "Decline",
+		"never sees your password or token", "For how long?", "30 days", "7 days", "Connections", "Next: google.vendor.example", "Allow", "Allow once", "Decline",
 	} {
 		i := strings.Index(p.text()[last+1:], s)
 		if i < 0 {

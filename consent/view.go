@@ -18,10 +18,14 @@ type ticketPage struct {
 	Headline       text
 	Agent          *agentView // nil when the person asks for themselves
 	Why, When      text
-	Notice         text // what went wrong at the last try
+	Notice         text       // what went wrong at the last try
+	Write          *writeView // the call that it is about, nil when none
+	WriteOnly      bool       // nothing else lacks
 	Options        []optionView
 	Several        bool
-	For            text // how long agents may go on
+	Lengths        []length  // of access
+	Known          []metView // agents that may use what a person connects themselves
+	Earlier        []metView // agents of the same name whose access can go over
 	Action, CSRF   string
 }
 
@@ -36,17 +40,30 @@ type agentView struct {
 type optionView struct {
 	Connection, Vendor, Initial string
 	Account                     string // that it would be, "" = the person picks at the vendor
+	New                         bool   // Already is not all that there is
 	Can, Already                []permission
+	Choose                      []permission // of Can, what the person may leave out
 	Cannot                      []text
 	Raw                         []string
 	Next                        string // host of the vendor's page, "" when none is visited
 }
 
-func (h *Handler) ticketPage(v *visit, t vault.Ticket, handle string) ticketPage {
-	page := ticketPage{
+// optionOf is an option on its page, for the template that shows both.
+func optionOf(page ticketPage, o optionView) struct {
+	Page   ticketPage
+	Option optionView
+} {
+	return struct {
+		Page   ticketPage
+		Option optionView
+	}{page, o}
+}
+
+func (h *Handler) ticketPage(v *visit, t vault.Ticket, handle string) (page ticketPage, err error) {
+	page = ticketPage{
 		Owner: shown(t.Owner.Label(), 80), Machine: shown(h.cfg.Machine, 60), Agent: h.agentOf(t.Agent),
-		Why: cmp.Or(h.askedFrom(v.ctx(), t), h.why(t)), When: h.pages.ago(h.cfg.Now(), t.Created), For: h.pages.span(h.cfg.AccessTTL), Several: len(t.Options) > 1,
-		Action: ticketPath(handle),
+		Why: cmp.Or(h.askedFrom(v.ctx(), t), h.why(t)), When: h.pages.ago(h.cfg.Now(), t.Created), Several: len(t.Options) > 1,
+		Lengths: h.lengths(), WriteOnly: t.Kind == vault.KindApprove, Action: ticketPath(handle),
 	}
 	if v.r.Method == http.MethodGet {
 		page.CSRF = h.ticketToken(v, t, handle)
@@ -55,11 +72,17 @@ func (h *Handler) ticketPage(v *visit, t vault.Ticket, handle string) ticketPage
 		failed := h.failure(&vault.FlowError{Failure: t.Failure, Connection: firstConnection(t)})
 		page.Notice = h.say("ticket.failed_before", "failure", failed.Title)
 	}
-	for _, o := range t.Options {
-		page.Options = append(page.Options, h.optionView(v, o))
+	if page.Write, err = h.writeView(v, t); err != nil {
+		return page, err
 	}
-	page.Headline = h.headline(t)
-	return page
+	for _, o := range t.Options {
+		page.Options = append(page.Options, h.optionView(v, t, o))
+	}
+	page.Known, page.Earlier = h.met(v, t)
+	if page.Headline = h.headline(t); page.Write != nil && page.Agent != nil {
+		page.Headline = h.say("ticket.wants_write", "agent", page.Agent.Name, "title", lowerFirst(page.Write.Title))
+	}
+	return page, nil
 }
 
 func firstConnection(t vault.Ticket) string {
@@ -91,23 +114,20 @@ func initial(s string) string {
 	return "?"
 }
 
-func (h *Handler) optionView(v *visit, o vault.Option) optionView {
+func (h *Handler) optionView(v *visit, t vault.Ticket, o vault.Option) optionView {
 	p, _ := h.provider(o.Connection)
-	news, have := o.Missing, []string(nil)
-	if len(news) == 0 {
-		news = o.Scopes
-	} else {
-		for _, s := range o.Scopes {
-			if !slices.Contains(news, s) {
-				have = append(have, s)
-			}
+	view := optionView{Connection: o.Connection, Vendor: titleOf(p, o.Connection), Cannot: h.cannot(p, o.Scopes)}
+	view.Initial = initial(view.Vendor)
+	news, have := h.newScopes(v, t, o)
+	var must []string
+	for _, s := range news {
+		if slices.Contains(o.Optional, s) {
+			view.Choose = append(view.Choose, h.permissionOf(p, s))
+		} else {
+			must = append(must, s)
 		}
 	}
-	view := optionView{
-		Connection: o.Connection, Vendor: titleOf(p, o.Connection), Can: h.permissionsOf(p, news), Already: h.permissionsOf(p, have),
-	}
-	view.Initial = initial(view.Vendor)
-	view.Cannot = h.cannot(p, o.Scopes)
+	view.Can, view.Already, view.New = h.permissionsOf(p, must), h.permissionsOf(p, have), len(have) > 0
 	asked := o.Scopes
 	if c, ok := h.cfg.Connection(o.Connection); ok && o.VendorNeeded {
 		asked = c.Asks(o.Scopes) // what the vendor's screen will list
@@ -122,6 +142,43 @@ func (h *Handler) optionView(v *visit, o vault.Option) optionView {
 		view.Account = shown(h.accountOf(v, vault.Ticket{Grant: o.Grant}).Label, 80)
 	}
 	return view
+}
+
+// newScopes divides what an option asks for into what is new and what was
+// allowed before: to the vault, where the vendor is asked, and to this agent, where only we ask.
+func (h *Handler) newScopes(v *visit, t vault.Ticket, o vault.Option) (news, have []string) {
+	old := func(s string) bool { return len(o.Missing) > 0 && !slices.Contains(o.Missing, s) }
+	if !o.VendorNeeded {
+		had := h.hadBefore(v, t, o.Grant)
+		old = func(s string) bool { return slices.Contains(had, s) }
+	}
+	for _, s := range o.Scopes {
+		if old(s) {
+			have = append(have, s)
+		} else {
+			news = append(news, s)
+		}
+	}
+	if len(news) == 0 {
+		return have, nil
+	}
+	return news, have
+}
+
+// hadBefore are the scopes that an agent may use of an account already.
+func (h *Handler) hadBefore(v *visit, t vault.Ticket, grant string) []string {
+	access, err := h.cfg.Vault.AccessList(v.ctx(), t.Owner.Caller)
+	if err != nil {
+		h.cfg.Logger.Warn("access not read", "error", err) // the page only says less
+		return nil
+	}
+	key := h.cfg.Vault.AgentKey(t.Agent)
+	for _, a := range access {
+		if a.Account == grant && !a.Once && h.cfg.Vault.AgentKey(a.Agent) == key && a.Expires.After(h.cfg.Now()) {
+			return a.Scopes
+		}
+	}
+	return nil
 }
 
 // cannot says what the scopes leave out. "Nothing is changed" is said only when
@@ -145,6 +202,7 @@ func (h *Handler) headline(t vault.Ticket) text {
 	p, _ := h.provider(o.Connection)
 	vendor, who := titleOf(p, o.Connection), h.agentOf(t.Agent)
 	deeds := h.deeds(p, o)
+	key, products := h.products(p, o)
 	switch {
 	case who == nil && o.Grant != "":
 		return h.say("ticket.connect_again", "vendor", vendor)
@@ -152,10 +210,48 @@ func (h *Handler) headline(t vault.Ticket) text {
 		return h.say("ticket.connect", "vendor", vendor)
 	case len(t.Options) > 1:
 		return h.say("ticket.wants_one", "agent", who.Name)
+	case products != "":
+		return h.say(key, "agent", who.Name, "products", products)
 	case deeds != "":
 		return h.say("ticket.wants_to", "agent", who.Name, "deeds", deeds, "vendor", vendor)
 	}
 	return h.say("ticket.wants_use", "agent", who.Name, "vendor", vendor)
+}
+
+// products are the vendor's products that an option reads or changes ("Google
+// Calendar"), with the message for it; "" when they are more than two, or when
+// reading and changing does not say what it does (sending mail).
+func (h *Handler) products(p *provider.Provider, o vault.Option) (key string, names text) {
+	if p == nil {
+		return "", ""
+	}
+	key = "ticket.wants_read"
+	var all []text
+	for _, s := range wanted(p, o) {
+		name := p.Product(s)
+		if name == "" {
+			return "", ""
+		}
+		if words, _ := p.Describe(s); words.Write {
+			key = "ticket.wants_change"
+		}
+		if !slices.Contains(all, ours(name)) {
+			all = append(all, ours(name))
+		}
+	}
+	if len(all) > 2 {
+		return "", ""
+	}
+	return key, h.pages.list(all)
+}
+
+// wanted are the scopes that an option is about: what is new, without those that only tell whose account it is.
+func wanted(p *provider.Provider, o vault.Option) []string {
+	scopes := o.Missing
+	if len(scopes) == 0 {
+		scopes = o.Scopes
+	}
+	return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return identityOnly(p, s) })
 }
 
 // maxDeeds is how much of what an agent wants fits a headline.
@@ -163,12 +259,7 @@ const maxDeeds = 60
 
 // deeds are up to two things that an option allows, or "" when they do not fit a sentence.
 func (h *Handler) deeds(p *provider.Provider, o vault.Option) text {
-	scopes := o.Missing
-	if len(scopes) == 0 {
-		scopes = o.Scopes
-	}
-	scopes = slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return identityOnly(p, s) })
-	all := h.permissionsOf(p, scopes)
+	all := h.permissionsOf(p, wanted(p, o))
 	if len(all) == 0 || len(all) > 2 {
 		return ""
 	}

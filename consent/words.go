@@ -33,7 +33,7 @@ func shown(s string, n int) string {
 // permission is one scope as the page shows it.
 type permission struct {
 	Text  text
-	Raw   string
+	Scope string // as a form sends it
 	Write bool
 	Known bool // Text is ours; otherwise it quotes the scope's name
 }
@@ -53,13 +53,9 @@ func (h *Handler) permissionsOf(p *provider.Provider, scopes []string) []permiss
 }
 
 func (h *Handler) permissionOf(p *provider.Provider, scope string) permission {
-	one := permission{Raw: shown(scope, 120)}
+	one := permission{Scope: scope}
 	if p != nil {
-		words, ok := p.Scope.Text[scope]
-		if !ok {
-			words, ok = p.Scope.Text[p.Normalize(scope)]
-		}
-		if ok {
+		if words, ok := p.Describe(scope); ok {
 			one.Text, one.Write, one.Known = ours(words.Can), words.Write, true
 			return one
 		}
@@ -100,13 +96,14 @@ func identityOnly(p *provider.Provider, scope string) bool {
 }
 
 // phrase is a permission in the middle of a sentence: "see the events on your calendars".
-func phrase(t text) text {
-	s := string(t)
+func phrase(t text) text { return text(lowerFirst(string(t))) }
+
+func lowerFirst(s string) string {
 	r, size := utf8.DecodeRuneInString(s)
 	if next, _ := utf8.DecodeRuneInString(s[size:]); unicode.IsUpper(next) {
-		return t // an abbreviation
+		return s // an abbreviation
 	}
-	return text(string(unicode.ToLower(r)) + s[size:])
+	return string(unicode.ToLower(r)) + s[size:]
 }
 
 func titleOf(p *provider.Provider, connection string) string {
@@ -115,5 +112,7 @@ func titleOf(p *provider.Provider, connection string) string {
 	}
 	return shown(connection, 40)
 }
+
+func day(t time.Time) string { return t.UTC().Format("2 January 2006") }
 
 func clock(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }

@@ -70,7 +70,21 @@ func googleScopes() ScopeRules {
 		ShortPrefix: googleAuth,
 		Implies:     prefixed(googleAuth, googleImplies()),
 		Text:        text,
+		Products:    googleProducts(),
 	}
+}
+
+// googleProducts has no name where a scope alone writes: "send mail as you" says more.
+func googleProducts() map[string]string {
+	out := make(map[string]string)
+	for begin, name := range map[string]string{
+		"calendar": "Google Calendar", "drive": "Google Drive", "documents": "Google Docs", "spreadsheets": "Google Sheets",
+		"presentations": "Google Slides", "gmail": "Gmail", "gmail.compose": "", "gmail.send": "", "gmail.insert": "",
+		"contacts": "Google Contacts", "tasks": "Google Tasks",
+	} {
+		out[googleAuth+begin] = name
+	}
+	return out
 }
 
 // googleImplies holds only covers where every method that takes the right

@@ -71,6 +71,10 @@ func microsoftScopes() ScopeRules {
 			"Files.ReadWrite.All": {"Files.Read.All", "Files.ReadWrite", "Files.Read"},
 			"Sites.ReadWrite.All": {"Sites.Read.All"},
 		},
+		Products: map[string]string{
+			"Mail.Read": "Outlook mail", "Calendars.": "Outlook calendar", "Files.": "OneDrive", "Sites.": "SharePoint sites",
+			"Contacts.": "Outlook contacts", "Tasks.": "Microsoft To Do", "Chat.": "Teams chats",
+		},
 		Text: withText(signInText(), map[string]ScopeText{
 			"User.Read":           see("See your profile"),
 			"Mail.ReadBasic":      see("See senders and subjects of your mail, not its text"),

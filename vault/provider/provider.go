@@ -74,6 +74,8 @@ type ScopeRules struct {
 	// Fixed says that the vendor's console decides the scopes, not the request (Box).
 	Fixed bool
 	Text  map[string]ScopeText // plain words for the consent page
+	// Products names what a scope reads or changes, by how the scope begins; "" where "read and change" would not say what it does.
+	Products map[string]string
 	// folded finds the vendor's spelling of a known scope by its lower case.
 	folded map[string]string
 }
