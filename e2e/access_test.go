@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/grantry/grantry/vault/storetest/port"
 )
 
 var anyConsentLink = regexp.MustCompile(`https?://\S+/consent/[A-Za-z0-9_-]+`)
@@ -128,7 +130,7 @@ func TestConnectionsPageRevokes(t *testing.T) {
 func TestRestartKeepsLinksAndGrants(t *testing.T) {
 	t.Parallel()
 	h := newHome(t, "")
-	addr := freeAddr(t)
+	addr := port.Get(t).Addr()
 	start := func() *sandbox {
 		s := &sandbox{home: h, server: h.serve(t, "--sandbox", "--listen", addr)}
 		s.find(t)

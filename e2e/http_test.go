@@ -15,14 +15,17 @@ import (
 	"net/http"
 	"path/filepath"
 	"testing"
+
 	"time"
+
+	"github.com/grantry/grantry/vault/storetest/port"
 )
 
 // TestTLSByCertificateFiles serves https on loopback.
 func TestTLSByCertificateFiles(t *testing.T) {
 	t.Parallel()
 	i := startIssuer(t, issuerConfig{Clients: []map[string]any{confidential(pagesClient, "the-secret-of-the-pages", "https://127.0.0.1/signin/callback")}})
-	addr := freeAddr(t)
+	addr := port.Get(t).Addr()
 	h := newHome(t, "", "OIDC_SECRET=the-secret-of-the-pages")
 	h.Config = filepath.Join(h.Dir, "grantry.yaml")
 	roots := certificate(t, filepath.Join(h.Dir, "cert.pem"), filepath.Join(h.Dir, "key.pem"))

@@ -5,11 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -183,30 +180,6 @@ func unmarshal(t *testing.T, text string, into any) {
 	if err := json.Unmarshal([]byte(text), into); err != nil {
 		t.Fatalf("reading JSON: %v\n%s", err, text)
 	}
-}
-
-// freeAddr answers a loopback address that is free, and whose next port is
-// free too (the sandbox's vendors take it), for the tests that must register a
-// redirect URI before Grantry listens. It keeps out of the range from which
-// the system gives ports, so that nothing else takes it meanwhile.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	for range 200 {
-		port := 18000 + 2*rand.IntN(6000)
-		if free(port) && free(port+1) {
-			return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		}
-	}
-	t.Fatal("there are no two free ports side by side")
-	return ""
-}
-
-func free(port int) bool {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		return false
-	}
-	return l.Close() == nil
 }
 
 // writeFile writes a file that only its owner can read.

@@ -14,7 +14,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
 	"time"
+
+	"github.com/grantry/grantry/vault/storetest/port"
 
 	"github.com/grantry/grantry/vault"
 	"github.com/grantry/grantry/vault/provider"
@@ -57,7 +60,7 @@ func startFleet(t *testing.T, tokenLife time.Duration) *fleet {
 	})
 	f.vendor = newDoor(t, f.issuer.URL, startEmulate(t, f.base).Google, tokenLife)
 	for range fleetSize {
-		listen := freeAddr(t)
+		listen := port.Get(t).Addr()
 		h := newHome(t, f.yaml(listen), "ROTATING_SECRET=the-secret-of-the-rotating-client", "OIDC_SECRET=the-secret-of-the-pages", "DATABASE="+f.database)
 		f.homes, f.addresses = append(f.homes, h), append(f.addresses, "http://"+listen)
 		f.replicas = append(f.replicas, h.serve(t))

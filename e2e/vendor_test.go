@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/grantry/grantry/vault/storetest/port"
 )
 
 // vendors is Google and Slack by emulate, with a recorder in front of what
@@ -18,7 +20,7 @@ type vendors struct {
 // startVendors runs them for a Grantry that will listen on its own port.
 func startVendors(t *testing.T) *vendors {
 	t.Helper()
-	v := &vendors{listen: freeAddr(t)}
+	v := &vendors{listen: port.Get(t).Addr()}
 	v.base = "http://" + v.listen
 	v.emulated = startEmulate(t, v.base)
 	v.google, v.slack = newRecorder(t, v.emulated.Google), newRecorder(t, v.emulated.Slack)

@@ -6,16 +6,16 @@ import (
 	"encoding/json"
 	"html"
 	"io"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
-	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/grantry/grantry/vault/storetest/port"
 )
 
 var (
@@ -74,7 +74,7 @@ func newTerminal(t *testing.T) terminal {
 	if err := os.WriteFile(config, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return terminal{"--sandbox", "--config", config, "--data-dir", filepath.Join(dir, "data"), "--listen", twoPorts(t), "--log-level", "error"}
+	return terminal{"--sandbox", "--config", config, "--data-dir", filepath.Join(dir, "data"), "--listen", port.Get(t).Addr(), "--log-level", "error"}
 }
 
 func (g terminal) args(command ...string) []string { return append(command, g...) }
@@ -93,26 +93,6 @@ func (g terminal) says(t *testing.T, code int, want string, command ...string) {
 	if got := g.run(t, code, command...); !regexp.MustCompile(want).MatchString(got) {
 		t.Errorf("grantry %s says %q, want %q", strings.Join(command, " "), got, want)
 	}
-}
-
-// twoPorts answers an address whose port is free, and the next one too, where the sandbox puts its vendors.
-func twoPorts(t *testing.T) string {
-	t.Helper()
-	for range 50 {
-		a, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		at := a.Addr().(*net.TCPAddr).AddrPort()
-		b, err := net.Listen("tcp", netip.AddrPortFrom(at.Addr(), at.Port()+1).String())
-		a.Close()
-		if err == nil {
-			b.Close()
-			return at.String()
-		}
-	}
-	t.Fatal("no two free ports in a row")
-	return ""
 }
 
 // allowAsAlice does with a link what a browser would.

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/grantry/grantry/vault/storetest/port"
 )
 
 func TestMain(m *testing.M) {
@@ -28,7 +30,7 @@ func TestCommands(t *testing.T) {
 			e.Setenv("USERPROFILE", home)
 			e.Setenv("XDG_CONFIG_HOME", filepath.Join(home, "config"))
 			e.Setenv("XDG_DATA_HOME", filepath.Join(home, "data"))
-			e.Setenv("LISTEN", twoPorts(t))
+			e.Setenv("LISTEN", port.Get(t).Addr())
 			e.Setenv("NL", "\n")
 			for _, name := range []string{"GRANTRY_CONFIG", "DISPLAY", "WAYLAND_DISPLAY"} {
 				e.Setenv(name, "")

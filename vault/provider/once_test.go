@@ -6,13 +6,15 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+
 	"time"
+
+	"github.com/grantry/grantry/vault/storetest/port"
 
 	"github.com/grantry/grantry/vault/provider"
 )
@@ -160,12 +162,7 @@ func bomb(w http.ResponseWriter, _ *http.Request) {
 // TestNothingSent: without a connection nothing was spent.
 func TestNothingSent(t *testing.T) {
 	t.Parallel()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody := "https://" + free.Addr().String()
-	_ = free.Close()
+	nobody := "https://" + port.Get(t).Addr()
 	n := newInternet(t)
 	cases := map[string]struct {
 		token  string

@@ -6,17 +6,17 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/grantry/grantry/vault/storetest/port"
 )
 
 // PostgresVariable is the environment variable with the URL of a PostgreSQL
@@ -77,10 +77,11 @@ func Postgres(t *testing.T) string {
 
 // cluster is a server of our own.
 type cluster struct {
-	dir, url, program, port string
-	user                    *syscall.SysProcAttr
-	server                  *os.Process   // nil while it does not run
-	ended                   chan struct{} // closed when it has ended
+	dir, url, program string
+	port              *port.Held // its own while the server goes and comes back
+	user              *syscall.SysProcAttr
+	server            *os.Process   // nil while it does not run
+	ended             chan struct{} // closed when it has ended
 }
 
 // startCluster makes an empty database and starts a server for it.
@@ -111,11 +112,11 @@ func startCluster(ctx context.Context) (_ *cluster, err error) {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("making a database: %w\n%s", err, out)
 	}
-	if c.port, err = freePort(ctx); err != nil {
+	if c.port, err = port.Hold(ctx); err != nil {
 		return nil, err
 	}
 	c.url = (&url.URL{
-		Scheme: "postgres", User: url.UserPassword("grantry", password), Host: net.JoinHostPort("127.0.0.1", c.port),
+		Scheme: "postgres", User: url.UserPassword("grantry", password), Host: c.port.Addr(),
 		Path: "/postgres", RawQuery: "sslmode=disable",
 	}).String()
 	return c, c.start(ctx)
@@ -156,7 +157,7 @@ func (c *cluster) start(ctx context.Context) error {
 
 // run starts the server on a thread that lives as long as it does: it ends with the thread that started it.
 func (c *cluster) run(log *os.File) error {
-	cmd := exec.Command(c.program, "-D", filepath.Join(c.dir, "data"), "-p", c.port, //nolint:noctx // it outlives the start
+	cmd := exec.Command(c.program, "-D", filepath.Join(c.dir, "data"), "-p", c.port.Port, //nolint:noctx // it outlives the start
 		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200")
 	cmd.Stdout, cmd.Stderr, cmd.Dir, cmd.SysProcAttr = log, log, c.dir, c.user
 	started, ended := make(chan error), make(chan struct{})
@@ -190,6 +191,9 @@ func (c *cluster) end(signal os.Signal) {
 func (c *cluster) stop() {
 	c.end(syscall.SIGQUIT)
 	_ = os.RemoveAll(c.dir)
+	if c.port != nil {
+		c.port.Release()
+	}
 }
 
 // serverFolder is where initdb and postgres are: beside what the path's name of
@@ -212,13 +216,4 @@ func serverFolder() (string, error) {
 		}
 	}
 	return "", errors.New("no initdb and postgres on this machine")
-}
-
-func freePort(ctx context.Context) (string, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	return strconv.Itoa(port), l.Close()
 }

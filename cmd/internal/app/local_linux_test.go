@@ -4,14 +4,12 @@ import (
 	"context"
 	"html"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,19 +17,20 @@ import (
 	"github.com/grantry/grantry/cmd/internal/app"
 	"github.com/grantry/grantry/cmd/internal/app/config"
 	"github.com/grantry/grantry/vault"
+	"github.com/grantry/grantry/vault/storetest/port"
 )
 
 // DESIGN 7: processes of one vault share the port, however each spells its address.
 func TestOnePortHoweverSpelled(t *testing.T) {
 	t.Parallel()
-	dir, port := t.TempDir(), freePort(t)
+	dir, held := t.TempDir(), port.Get(t)
 	var links []string
 	for _, host := range []string{"localhost", "127.0.0.1", "localhost"} {
-		l := local(t, start(t, dir, net.JoinHostPort(host, port)))
+		l := local(t, start(t, dir, net.JoinHostPort(host, held.Port)))
 		links = append(links, link(t, l, "salesforce"))
 	}
 	for _, got := range links {
-		if got != links[0] || !strings.HasPrefix(got, "http://127.0.0.1:"+port+"/consent/") {
+		if got != links[0] || !strings.HasPrefix(got, "http://"+held.Addr()+"/consent/") {
 			t.Errorf("links differ: %q", links)
 		}
 	}
@@ -40,11 +39,11 @@ func TestOnePortHoweverSpelled(t *testing.T) {
 // DESIGN 7: while `serve --sandbox` holds the port, the local person still consents, at the vendors that it runs.
 func TestLocalPersonBesideServe(t *testing.T) {
 	t.Parallel()
-	dir, port := t.TempDir(), freePort(t)
-	serve(t, start(t, dir, "127.0.0.1:"+port))
-	l := local(t, start(t, dir, "127.0.0.1:"+port))
+	dir, held := t.TempDir(), port.Get(t)
+	serve(t, start(t, dir, held.Addr()))
+	l := local(t, start(t, dir, held.Addr()))
 	at := link(t, l, "salesforce")
-	if strings.Contains(at, ":"+port+"/") {
+	if strings.Contains(at, ":"+held.Port+"/") {
 		t.Fatalf("%s is where people sign in", at)
 	}
 	jar, err := cookiejar.New(nil)
@@ -125,26 +124,6 @@ func link(t *testing.T, l *app.Local, connection string) string {
 		t.Fatal(err)
 	}
 	return at
-}
-
-// freePort is a port that is free together with the next, at which the sandbox's vendors listen.
-func freePort(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		port := 14000 + 2*rand.IntN(1500)
-		first, err1 := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
-		next, err2 := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+1))
-		for _, ln := range []net.Listener{first, next} {
-			if ln != nil {
-				ln.Close()
-			}
-		}
-		if err1 == nil && err2 == nil {
-			return strconv.Itoa(port)
-		}
-	}
-	t.Fatal("no two free ports side by side")
-	return ""
 }
 
 // browser keeps cookies and the last page.
