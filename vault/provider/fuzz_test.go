@@ -2,9 +2,11 @@ package provider_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +25,13 @@ func (c canned) RoundTrip(req *http.Request) (*http.Response, error) {
 		StatusCode: c.status, Header: http.Header{"Content-Type": {c.kind}}, Request: req,
 		Body: io.NopCloser(strings.NewReader(c.body)),
 	}, nil
+}
+
+// answering is a token endpoint that says what it is asked to say.
+type answering func() string
+
+func (a answering) RoundTrip(req *http.Request) (*http.Response, error) {
+	return canned{http.StatusOK, "application/json", a()}.RoundTrip(req)
 }
 
 // FuzzTokenAnswer: whatever a token endpoint says, there is a grant whose token
@@ -57,6 +66,60 @@ func FuzzTokenAnswer(f *testing.F) {
 			}
 		}
 	})
+}
+
+// FuzzScopes: whatever an answer says was granted is stored as a set that reads
+// back the same, and a scope that the catalog does not know covers nothing but itself.
+func FuzzScopes(f *testing.F) {
+	f.Add("calendar.readonly,calendar", "calendar.events")
+	f.Add("openid email https://graph.microsoft.com/Mail.Read", "mail.read")
+	f.Add("https://graph.microsoft.com/https://graph.microsoft.com/x", "x")
+	f.Add("repo\tuser\nrepo", "public_repo")
+	f.Add("chat:write\u00a0admin", "admin")
+	f.Add("FULL\x00api", "api")
+	f.Add("\xff", "\xef\xbf\xbd")
+	catalog := provider.Catalog()
+	connections := make(map[string]*provider.Connection)
+	var answer string
+	for _, vendor := range []string{"google", "slack", "salesforce", "github", "microsoft", "box"} {
+		c, err := provider.NewConnection(registration(f, vendor, nil), provider.Config{HTTP: &http.Client{Transport: answering(func() string { return answer })}, Now: noon})
+		if err != nil {
+			f.Fatal(err)
+		}
+		connections[vendor] = c
+	}
+	f.Fuzz(func(t *testing.T, granted, want string) {
+		text, err := json.Marshal(map[string]any{"access_token": "a", "token_type": "bearer", "scope": granted})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer = string(text)
+		for vendor, c := range connections {
+			p, _ := catalog.Lookup(vendor)
+			g, err := c.Refresh(t.Context(), provider.NewSecret("refresh-1"), nil)
+			if err != nil {
+				t.Fatalf("%s: %v", vendor, err)
+			}
+			if back := provider.ParseScopes(provider.FormatScopes(g.Scopes)); !slices.Equal(back, g.Scopes) {
+				t.Errorf("%s: granted %q, read back as %q", vendor, g.Scopes, back)
+			}
+			for _, s := range append(slices.Clone(g.Scopes), want) {
+				coversOnlyWhatIsKnown(t, p, s, want)
+			}
+		}
+	})
+}
+
+func coversOnlyWhatIsKnown(t *testing.T, p *provider.Provider, granted, want string) {
+	t.Helper()
+	once := p.Normalize(granted)
+	if p.Normalize(once) != once {
+		t.Errorf("%s: %q is normalized to %q, and that to %q", p.Name, granted, once, p.Normalize(once))
+	}
+	same := once == p.Normalize(want)
+	if covers := p.Covers([]string{granted}, want); same && !covers || covers && !same && !(p.Knows(granted) && p.Knows(want)) {
+		t.Errorf("%s: %q covers %q: %t", p.Name, granted, want, covers)
+	}
 }
 
 // TestManyAtOnce: calls that run side by side over one client each carry a live token.

@@ -14,7 +14,7 @@ import (
 // where case does not matter.
 func (p *Provider) Normalize(scope string) string {
 	r := &p.Scope
-	if n := len(r.StripPrefix); n > 0 && len(scope) > n && strings.EqualFold(scope[:n], r.StripPrefix) {
+	for n := len(r.StripPrefix); n > 0 && len(scope) > n && strings.EqualFold(scope[:n], r.StripPrefix); {
 		scope = scope[n:]
 	}
 	if r.FoldCase {
@@ -103,7 +103,8 @@ func splitScopes(s string) []string {
 }
 
 // unprintable says that s is no scope at all (RFC 6749 §3.3): it holds control
-// characters or is not UTF-8. No database would take the grant with it.
+// characters or spaces of any script, or is not UTF-8. No database would take
+// the grant with it, or it would be two scopes when it is read again.
 func unprintable(s string) bool {
-	return !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl)
+	return !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) })
 }

@@ -119,7 +119,7 @@ func (n *internet) connection(name string, change func(*provider.Registration)) 
 	return c
 }
 
-func registration(t *testing.T, name string, change func(*provider.Registration)) provider.Registration {
+func registration(t testing.TB, name string, change func(*provider.Registration)) provider.Registration {
 	t.Helper()
 	p, ok := provider.Catalog().Lookup(name)
 	if !ok {

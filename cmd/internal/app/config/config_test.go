@@ -88,7 +88,7 @@ func write(t *testing.T, name, content string, mode os.FileMode) string {
 	return name
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/grantry/grantry/cmd/internal/app/config"
+	"github.com/rogpeppe/go-internal/txtar"
 	"pgregory.net/rapid"
 )
 
@@ -28,6 +30,26 @@ func check(t rapid.TB, text string, opts config.Options) {
 	if strings.Contains(err.Error(), canary) {
 		t.Fatalf("a message holds a value of the file:\n%v\n%s", err, text)
 	}
+}
+
+// FuzzParse starts from the design's block, the example and files with mistakes.
+func FuzzParse(f *testing.F) {
+	seeds, err := filepath.Glob("testdata/problems/*.txtar")
+	must(f, err)
+	for _, name := range seeds {
+		archive, err := txtar.ParseFile(name)
+		must(f, err)
+		for _, file := range archive.Files {
+			f.Add(file.Data)
+		}
+	}
+	for _, name := range []string{"testdata/design.yaml", filepath.Join("..", "..", "..", "..", "grantry.yaml.example")} {
+		data, err := os.ReadFile(name)
+		must(f, err)
+		f.Add(data)
+	}
+	opts := options("/home/ann", nil)
+	f.Fuzz(func(t *testing.T, data []byte) { check(t, strings.ReplaceAll(string(data), canary, "x"), opts) })
 }
 
 // TestParseAnything throws pieces of YAML together.
