@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"crypto/rand"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
@@ -87,13 +89,16 @@ func withEntries(tb testing.TB, n int) (*vault.Vault, *edited, []vault.AuditRow)
 	return v, store, rows
 }
 
-// BenchmarkVerifyAudit verifies 50,000 entries in a SQLite file.
+// BenchmarkVerifyAudit verifies GRANTRY_BENCH_ENTRIES entries (50,000 unless set) in a SQLite file.
 func BenchmarkVerifyAudit(b *testing.B) {
-	const n = 50_000
+	n, err := strconv.Atoi(os.Getenv("GRANTRY_BENCH_ENTRIES"))
+	if err != nil {
+		n = 50_000
+	}
 	v, store, _ := withEntries(b, n)
 	store.rows = nil
 	for b.Loop() {
-		if got, err := v.VerifyAudit(b.Context()); got != n || err != nil {
+		if got, err := v.VerifyAudit(b.Context()); got != int64(n) || err != nil {
 			b.Fatal(got, err)
 		}
 	}

@@ -12,21 +12,24 @@ import (
 	"github.com/grantry/grantry/vault/storetest"
 )
 
-const (
-	processes = 4
-	callers   = 100 // of each process
-)
+const processes = 4
 
 // rounds is how often each race is run: GRANTRY_CRASH_ROUNDS, or 3.
 func rounds(t *testing.T) int {
 	t.Helper()
-	set := os.Getenv("GRANTRY_CRASH_ROUNDS")
+	return setting(t, "GRANTRY_CRASH_ROUNDS", 3)
+}
+
+// setting is a number from 1 on in the environment, or unset.
+func setting(t *testing.T, name string, unset int) int {
+	t.Helper()
+	set := os.Getenv(name)
 	if set == "" {
-		return 3
+		return unset
 	}
 	n, err := strconv.Atoi(set)
 	if err != nil || n < 1 {
-		t.Fatalf("GRANTRY_CRASH_ROUNDS is %q; it must be a number from 1 on", set)
+		t.Fatalf("%s is %q; it must be a number from 1 on", name, set)
 	}
 	return n
 }
@@ -34,12 +37,13 @@ func rounds(t *testing.T) int {
 // race is several processes whose callers all want the token of one expired grant.
 type race struct {
 	*world
-	all []*fleet.Process
+	all     []*fleet.Process
+	callers int // of each process: GRANTRY_CRASH_CALLERS, or 100
 }
 
 func newRace(t *testing.T, store string, cfg fleet.VendorConfig) *race {
 	t.Helper()
-	r := &race{world: newWorld(t, store, cfg)}
+	r := &race{world: newWorld(t, store, cfg), callers: setting(t, "GRANTRY_CRASH_CALLERS", 100)}
 	for range processes {
 		r.all = append(r.all, r.start(fleet.Job{}))
 	}
@@ -59,7 +63,7 @@ func (r *race) run(user int, meanwhile func()) []served {
 	var out []served
 	var wg sync.WaitGroup
 	for _, p := range r.all {
-		for range callers {
+		for range r.callers {
 			wg.Go(func() {
 				var s served
 				s.Result, s.err = p.Do(r.t.Context(), fleet.Task{Do: fleet.DoExchange, User: user})
@@ -134,8 +138,8 @@ func strict(string) fleet.Policy { return fleet.Policy{Family: true} }
 // allServed fails unless all callers have the token of the one refresh.
 func (r *race) allServed(user int, out []served) {
 	r.t.Helper()
-	if n := r.oneToken(out); n != processes*callers {
-		r.t.Errorf("%d of %d callers were served; the first that was not got %+v", n, processes*callers, unserved(out))
+	if n := r.oneToken(out); n != processes*r.callers {
+		r.t.Errorf("%d of %d callers were served; the first that was not got %+v", n, processes*r.callers, unserved(out))
 	}
 	if truth := r.vendor.Truth(fleet.Subject(user)); truth != (fleet.Truth{Refreshes: 1, Spent: 1, MostSends: 1}) {
 		r.t.Errorf("the vendor saw %+v, want one send", truth)
@@ -164,7 +168,7 @@ func TestRaceWithAKill(t *testing.T) {
 			victim <- worker
 		}})
 		out := r.run(user, nil)
-		if n := r.oneToken(out); n < (processes-1)*callers {
+		if n := r.oneToken(out); n < (processes-1)*r.callers {
 			t.Errorf("%d callers were served; the first that was not got %+v", n, unserved(out))
 		}
 		if truth := r.vendor.Truth(fleet.Subject(user)); len(victim) != 1 || truth.Refreshes != 1 || truth.MostSends != 2 {
@@ -208,7 +212,7 @@ func (r *race) survivors(user int, policy fleet.Policy, out []served) {
 	if truth.MostSends > mostSends {
 		r.t.Errorf("one refresh token was sent %d times", truth.MostSends)
 	}
-	if ok+gone == len(out) && gone <= callers {
+	if ok+gone == len(out) && gone <= r.callers {
 		return
 	}
 	verdict := r.vendor.Explain(fleet.Subject(user))
