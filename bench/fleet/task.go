@@ -36,6 +36,8 @@ const (
 	DoExchange Doing = "exchange" // a token; one of a new generation is shown to the vendor's API
 	DoAhead    Doing = "ahead"    // the process's clock goes on by By
 	DoBreak    Doing = "break"    // from the next answer of a token endpoint on the store takes no write
+	DoFill     Doing = "fill"     // the disk is full for this process: its SQLite file's log cannot grow
+	DoFree     Doing = "free"     // and has room again
 )
 
 // Result is the line that answers a task; that with ID 0 says that the vault is open.

@@ -150,6 +150,10 @@ func (w *worker) do(ctx context.Context, t Task) Result {
 		w.ahead.Add(int64(t.By))
 	case DoBreak:
 		w.store.armed.Store(true)
+	case DoFill:
+		err = fill(w.job.Store)
+	case DoFree:
+		err = free()
 	default:
 		err = fmt.Errorf("no task is called %q", t.Do)
 	}
