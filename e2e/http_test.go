@@ -15,7 +15,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"testing"
-
 	"time"
 
 	"github.com/grantry/grantry/vault/storetest/port"

@@ -14,16 +14,14 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-
 	"time"
-
-	"github.com/grantry/grantry/vault/storetest/port"
 
 	"github.com/grantry/grantry/vault"
 	"github.com/grantry/grantry/vault/provider"
 	"github.com/grantry/grantry/vault/seal"
 	"github.com/grantry/grantry/vault/sqlstore"
 	"github.com/grantry/grantry/vault/storetest"
+	"github.com/grantry/grantry/vault/storetest/port"
 )
 
 // fleet is three `grantry serve` on one PostgreSQL behind one address, with

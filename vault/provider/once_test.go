@@ -11,12 +11,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
 	"time"
 
-	"github.com/grantry/grantry/vault/storetest/port"
-
 	"github.com/grantry/grantry/vault/provider"
+	"github.com/grantry/grantry/vault/storetest/port"
 )
 
 const vendorToken = "POST vendor.example.com/token"
