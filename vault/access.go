@@ -96,7 +96,8 @@ func (v *Vault) endAccess(tx Tx, c Caller, r AccessRow) error {
 	if err := v.openAgent(tx, r, &e.Agent); err != nil && !damaged(err) {
 		return err
 	}
-	return v.append(tx, e)
+	same := func(a Agent, account string) bool { return account == r.Grant && v.agentKey(a) == r.Agent }
+	return errors.Join(v.append(tx, e), v.endApprovals(tx, c, same))
 }
 
 // endAccessTo ends every agent's access to a grant: a revoked account that is
@@ -137,7 +138,7 @@ func (v *Vault) openAgent(tx Tx, r AccessRow, into *Agent) error {
 }
 
 // giveAccess lets an agent use an account up to scopes, on top of what it may already.
-func (v *Vault) giveAccess(tx Tx, user string, agent Agent, grant string, scopes []string, once bool) error {
+func (v *Vault) giveAccess(tx Tx, user string, agent Agent, grant string, scopes []string, yes terms) error {
 	now := v.now()
 	row, err := tx.Access().Get(user, v.agentKey(agent), grant)
 	switch {
@@ -152,15 +153,15 @@ func (v *Vault) giveAccess(tx Tx, user string, agent Agent, grant string, scopes
 	}
 	lasting := row.Once == "" && row.Expires > now
 	switch {
-	case once && lasting && v.covers(tx, grant, row, scopes):
+	case yes.Once && lasting && v.covers(tx, grant, row, scopes):
 		return nil // it may already, and for longer
-	case once:
+	case yes.Once:
 		row.Scopes, row.Once, row.Expires = provider.FormatScopes(scopes), onceOpen, now+onceTTL.Milliseconds()
 	default:
 		if lasting {
 			scopes = provider.Union(provider.ParseScopes(row.Scopes), scopes)
 		}
-		row.Scopes, row.Once, row.Expires = provider.FormatScopes(scopes), "", now+v.cfg.AccessTTL.Milliseconds()
+		row.Scopes, row.Once, row.Expires = provider.FormatScopes(scopes), "", now+v.accessTTL(yes).Milliseconds()
 	}
 	dek, err := v.userDEK(tx, user)
 	if err != nil {

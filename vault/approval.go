@@ -3,7 +3,6 @@ package vault
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"time"
 )
 
@@ -55,18 +54,14 @@ type Approval struct {
 	Until                time.Time // may be answered, and once approved may run, until then
 }
 
-// Standing lets an agent run a tool on an account without a question until its end.
-type Standing struct {
-	ID      string // "st_…"
-	Agent   Agent
-	Tool    string
-	Account string // grant id
-	Until   time.Time
-}
-
 // Approval answers a write for its owner's page; another person's is ErrNotFound like an unknown one.
-func (v *Vault) Approval(ctx context.Context, owner Caller, id string) (Approval, error) {
-	return Approval{}, errors.ErrUnsupported
+func (v *Vault) Approval(ctx context.Context, owner Caller, id string) (a Approval, err error) {
+	err = v.store.View(ctx, func(tx Tx) error {
+		stored, err := v.approvalOf(tx, owner, id)
+		a = stored.Approval
+		return err
+	})
+	return a, err
 }
 
 // Approved answers the id of what lets exactly this call run now, for
@@ -74,33 +69,88 @@ func (v *Vault) Approval(ctx context.Context, owner Caller, id string) (Approval
 // account that r picks, else a standing approval; "" when there is none. What
 // the call lacks besides is a *ConsentError, as of Check.
 func (v *Vault) Approved(ctx context.Context, r Request, w Write) (id string, err error) {
-	return "", errors.ErrUnsupported
+	p, err := v.pick(ctx, r)
+	if err != nil {
+		return "", err
+	}
+	err = v.store.View(ctx, func(tx Tx) error {
+		if id, err = v.approvedCall(tx, r.Agent, w, p.row); err != nil || id != "" || w.Destroy {
+			return err
+		}
+		s, err := v.standing(tx, p.row.User, r.Agent, w.Tool, p.row.ID)
+		id = s.ID
+		return unless(ErrNotFound, err)
+	})
+	return id, degraded(err)
+}
+
+// approvedCall is the approved write of these arguments that may run on a grant now, "" when there is none.
+func (v *Vault) approvedCall(tx Tx, agent Agent, w Write, g GrantRow) (string, error) {
+	_, id, err := v.getRecord(tx, recApproved, v.approvedHandle(g, agent, w))
+	if err != nil {
+		return "", unless(ErrNotFound, err)
+	}
+	a, err := v.approval(tx, string(id))
+	if err != nil || a.State != ApprovalApproved {
+		return "", unless(ErrNotFound, err)
+	}
+	return a.ID, nil
 }
 
 // TakeApproved answers the write that a call's `approval` argument names, to be
 // run as it is stored. Nothing is spent yet. Errors: ErrNotFound (unknown,
 // another person's, agent's or tool's), *RanError, ErrGone (declined, expired), ErrStale (not answered yet).
 func (v *Vault) TakeApproved(ctx context.Context, owner Caller, agent Agent, tool, id string) (Approval, error) {
-	return Approval{}, errors.ErrUnsupported
+	a, err := v.Approval(ctx, owner, id)
+	switch {
+	case err != nil:
+		return Approval{}, err
+	case v.agentKey(a.Agent) != v.agentKey(agent) || a.Tool != tool:
+		return Approval{}, ErrNotFound
+	case a.State == ApprovalRan:
+		return Approval{}, &RanError{At: a.Ran}
+	case a.State == ApprovalAsked:
+		return Approval{}, ErrStale
+	case a.State != ApprovalApproved:
+		return Approval{}, ErrGone
+	}
+	return a, nil
 }
 
 // ApproveInClient is the owner's yes to a write in a dialog of their client
 // (stdio). It answers only a ticket that asks for nothing else: ErrGone for any other.
 func (v *Vault) ApproveInClient(ctx context.Context, p Person, id string, f ApproveFor) error {
-	return errors.ErrUnsupported
+	err := v.store.Update(ctx, func(tx Tx) error {
+		a, err := v.approvalOf(tx, p.Caller, id)
+		if err != nil {
+			return err
+		}
+		t, err := v.answerable(tx, v.handleOf(a.Ticket), p)
+		if err != nil {
+			return err
+		}
+		if t.Kind != KindApprove {
+			return ErrGone
+		}
+		return v.grantAccess(tx, &t, t.Options[0], terms{Approve: f})
+	})
+	v.bell.ring()
+	return err
 }
 
 // DeclineInClient is the owner's no in a dialog of their client.
 func (v *Vault) DeclineInClient(ctx context.Context, p Person, id string) error {
-	return errors.ErrUnsupported
-}
-
-// StandingApprovals are the caller's standing approvals that have not ended.
-func (v *Vault) StandingApprovals(ctx context.Context, c Caller) ([]Standing, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// EndStanding ends a standing approval; ErrNotFound for another person's, too.
-func (v *Vault) EndStanding(ctx context.Context, c Caller, id string) error {
-	return errors.ErrUnsupported
+	err := v.store.Update(ctx, func(tx Tx) error {
+		a, err := v.approvalOf(tx, p.Caller, id)
+		if err != nil {
+			return err
+		}
+		t, err := v.answerable(tx, v.handleOf(a.Ticket), p)
+		if err != nil {
+			return err
+		}
+		return v.declined(tx, &t)
+	})
+	v.bell.ring()
+	return err
 }

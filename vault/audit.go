@@ -48,6 +48,8 @@ type Detail struct {
 	// Arguments is a keyed hash of a call's arguments, ArgumentBytes their size.
 	Arguments     string `json:"arguments,omitempty"`
 	ArgumentBytes int    `json:"argument_bytes,omitempty"`
+	// Approval is what a write was asked for, approved or released under.
+	Approval string `json:"approval,omitempty"`
 	// Decision is the rule that let a call run or not: "allow", "ask", "deny".
 	Decision string `json:"decision,omitempty"`
 	// Host is the last vendor's host that a call asked, Status the class of its last answer ("2xx"), Bytes what all answers held.

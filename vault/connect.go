@@ -40,7 +40,7 @@ func (v *Vault) accept(ctx context.Context, fl flow, p Person, g *provider.Grant
 		if a, err = v.storeReceived(tx, r, t); err != nil {
 			return err
 		}
-		return v.complete(tx, &t, a.row, fl.Option, fl.Once)
+		return v.complete(tx, &t, a.row, fl.Option, fl.terms)
 	})
 	v.bell.ring()
 	switch {

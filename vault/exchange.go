@@ -132,13 +132,13 @@ func (v *Vault) release(ctx context.Context, r Request, p picked) (*Token, error
 	entry := Entry{
 		Kind: "token.released", user: p.row.User, Agent: r.Agent, Connection: p.row.Connection,
 		Account: p.row.ID, Scopes: p.ask(), Tool: r.Tool,
-		Detail: Detail{Call: r.Call, Generation: p.row.Gen, Expires: p.row.AccessExp},
+		Detail: Detail{Call: r.Call, Generation: p.row.Gen, Expires: p.row.AccessExp, Approval: r.Approval},
 	}
 	err := v.journal.commit(ctx, v, &member{
-		entry: entry, synced: p.access.Once != "",
-		holds: func(tx Tx, epoch int64) error { return v.holds(tx, epoch, r, p) },
+		entry: entry, synced: p.access.Once != "" || r.Approval != "",
+		holds: func(tx Tx, epoch int64) error { return v.mayRelease(tx, epoch, r, p) },
 	})
-	if errors.Is(err, errMoved) {
+	if alone(err) {
 		return nil, err
 	}
 	if err != nil {
@@ -153,6 +153,18 @@ func (v *Vault) release(ctx context.Context, r Request, p picked) (*Token, error
 		},
 		Expiry: FromMillis(p.row.AccessExp),
 	}, nil
+}
+
+// mayRelease proves that the release is allowed yet, and spends what allows it once.
+func (v *Vault) mayRelease(tx Tx, epoch int64, r Request, p picked) error {
+	spend, err := v.spendable(tx, r, p)
+	if err != nil {
+		return err
+	}
+	if err := v.holds(tx, epoch, r, p); err != nil || spend == nil {
+		return err
+	}
+	return spend()
 }
 
 // holds proves that what was picked holds yet, so that no token overtakes a
@@ -200,6 +212,12 @@ func (v *Vault) noteUse(p picked) {
 	if p.access.Once == "" && now-p.used.Load() > touchEvery.Milliseconds() && v.journal.use(v, p.access.ID, now) {
 		p.used.Store(now)
 	}
+}
+
+// alone says whether err is of one release, and none of the others that share its transaction.
+func alone(err error) bool {
+	var lack *ConsentError
+	return errors.Is(err, errMoved) || errors.As(err, &lack)
 }
 
 func movedIf(target, err error) error {

@@ -5,11 +5,23 @@ import (
 	"fmt"
 )
 
-// expireTickets writes an entry for each ticket that ran out. A ticket itself
-// stays for a while, so that its page can say so; its pointer, which runs out
-// with it, is what is taken here, so that of several processes one writes the entry.
-func (v *Vault) expireTickets(tx Tx) (n int, err error) {
-	recs, err := tx.Records().Expired(recPointer, v.now(), sweepAtOnce)
+// expire writes an entry for each ticket and each approved write that ran out.
+// They stay for a while, so that a page can say so; what runs out with them and is
+// taken here is the record that points at them, so that of several processes one writes the entry.
+func (v *Vault) expire(tx Tx) (n int, err error) {
+	for kind, one := range map[string]func(Tx, Record) error{
+		recPointer: v.expireTicket, recApproved: v.expireApproval,
+	} {
+		some, err := v.takeExpired(tx, kind, one)
+		if n += some; err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+func (v *Vault) takeExpired(tx Tx, kind string, one func(Tx, Record) error) (n int, err error) {
+	recs, err := tx.Records().Expired(kind, v.now(), sweepAtOnce)
 	if err != nil {
 		return 0, err
 	}
@@ -21,8 +33,8 @@ func (v *Vault) expireTickets(tx Tx) (n int, err error) {
 			return n, err
 		}
 		n++
-		if err := v.expireTicket(tx, rec); err != nil {
-			return n, fmt.Errorf("expiring ticket: %w", err)
+		if err := one(tx, rec); err != nil {
+			return n, fmt.Errorf("expiring %s: %w", kind, err)
 		}
 	}
 	return n, nil
@@ -40,11 +52,27 @@ func (v *Vault) expireTicket(tx Tx, pointer Record) error {
 	case err != nil:
 		return err
 	case t.State == TicketExpired:
-		return v.append(tx, v.ticketEntry("ticket.expired", t))
+		return v.noteExpired(tx, t)
 	case t.Over():
 		return nil
 	}
 	// Allow was pressed again at the last moment: it has until the end of that visit.
-	name := v.pointer(pointer.Owner, TicketRequest{Agent: t.Agent, Need: &ConsentError{Options: t.Options}})
-	return v.putRecord(tx, recPointer, name, pointer.Owner, id, Millis(t.Started.Add(flowTTL))+1)
+	return v.putHashed(tx, Record{Kind: recPointer, Hash: pointer.Hash, Owner: pointer.Owner, Expires: Millis(t.Started.Add(flowTTL)) + 1}, id)
+}
+
+// noteExpired writes that a ticket ran out, and the write that it asked for.
+func (v *Vault) noteExpired(tx Tx, t Ticket) error {
+	return errors.Join(v.append(tx, v.ticketEntry("ticket.expired", t)), v.unapproved(tx, t, ApprovalExpired))
+}
+
+func (v *Vault) expireApproval(tx Tx, pointer Record) error {
+	id, err := v.openRecord(tx, pointer)
+	var a storedApproval
+	if err == nil {
+		a, err = v.approval(tx, string(id))
+	}
+	if err != nil || a.State != ApprovalExpired {
+		return unlessDamaged(err)
+	}
+	return v.append(tx, v.approvalEntry("approval.expired", a))
 }

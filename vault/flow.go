@@ -20,10 +20,10 @@ const (
 
 // flow is what an Allow leaves for the callback; it is found by the hash of its state.
 type flow struct {
-	Ticket      string   `json:"ticket"` // row id
-	Connection  string   `json:"connection"`
-	Option      Option   `json:"option"`
-	Once        bool     `json:"once"`
+	Ticket     string `json:"ticket"` // row id
+	Connection string `json:"connection"`
+	Option     Option `json:"option"`
+	terms
 	Verifier    string   `json:"verifier"`
 	Nonce       string   `json:"nonce"`
 	RedirectURI string   `json:"redirect_uri"`
@@ -40,7 +40,7 @@ func hashed(s string) string {
 
 // Allow is the owner's yes. Where only the agent's access was missing, the
 // ticket is done; else a flow to the vendor begins, and an earlier one of the
-// same ticket is void. Errors: ErrNotFound, ErrForeign, ErrGone, ErrStale, *ConsentError.
+// same ticket is void. Errors: ErrNotFound, ErrForeign, ErrGone, ErrStale, ErrNoScopes, *RuleError, *ConsentError.
 func (v *Vault) Allow(ctx context.Context, a Answer) (Start, error) {
 	var s Start
 	var fl *flow
@@ -57,15 +57,15 @@ func (v *Vault) Allow(ctx context.Context, a Answer) (Start, error) {
 		if a.Version != 0 && a.Version != t.Version {
 			return ErrStale
 		}
-		o, ok := t.option(a.Connection)
-		if _, known := v.conns[o.Connection]; !ok || !known {
-			return &ConsentError{Reason: ConnMisconfigured, Options: t.Options}
+		o, terms, err := v.taken(tx, a, t)
+		if err != nil {
+			return err
 		}
 		if !o.VendorNeeded {
 			s.Ticket = t
-			return v.grantAccess(tx, &s.Ticket, o, a.Once)
+			return v.grantAccess(tx, &s.Ticket, o, terms)
 		}
-		fl, state, s.Cookie, err = v.newFlow(tx, a, t, o)
+		fl, state, s.Cookie, err = v.newFlow(tx, a, t, o, terms)
 		if err != nil {
 			return err
 		}
@@ -80,39 +80,7 @@ func (v *Vault) Allow(ctx context.Context, a Answer) (Start, error) {
 	return s, err
 }
 
-// grantAccess answers a ticket that needs nothing of the vendor.
-func (v *Vault) grantAccess(tx Tx, t *Ticket, o Option, once bool) error {
-	g, err := v.owned(tx, t.Owner.Caller, o.Grant)
-	if err != nil {
-		return err
-	}
-	conn := v.conns[g.Connection]
-	if GrantState(g.State) != GrantActive || !bound(g, conn) || len(conn.Provider().Missing(provider.ParseScopes(g.Scopes), eachOf(o.Scopes))) > 0 {
-		return ErrGone // the account changed since: the next call makes a ticket for what is lacking now
-	}
-	return v.complete(tx, t, g, o, once)
-}
-
-// complete gives the agent its access and closes the ticket.
-func (v *Vault) complete(tx Tx, t *Ticket, g GrantRow, o Option, once bool) error {
-	if t.Agent != (Agent{}) {
-		if err := v.giveAccess(tx, g.User, t.Agent, g.ID, o.Scopes, once); err != nil {
-			return err
-		}
-		e := v.ticketEntry("access.granted", *t)
-		e.Connection, e.Account, e.Scopes = g.Connection, g.ID, o.Scopes
-		if err := v.append(tx, e); err != nil {
-			return err
-		}
-	}
-	t.State, t.Grant, t.Once, t.Failure = TicketDone, g.ID, once, ""
-	if err := v.putTicket(tx, g.User, t); err != nil {
-		return err
-	}
-	return v.append(tx, v.ticketEntry("ticket.done", *t))
-}
-
-func (v *Vault) newFlow(tx Tx, a Answer, t Ticket, o Option) (fl *flow, state, cookie string, err error) {
+func (v *Vault) newFlow(tx Tx, a Answer, t Ticket, o Option, yes terms) (fl *flow, state, cookie string, err error) {
 	var drawn [4]string
 	for i := range drawn {
 		if drawn[i], err = v.random(32); err != nil {
@@ -121,12 +89,12 @@ func (v *Vault) newFlow(tx Tx, a Answer, t Ticket, o Option) (fl *flow, state, c
 	}
 	state, cookie = drawn[0], drawn[1]
 	fl = &flow{
-		Ticket: t.ID, Connection: o.Connection, Option: o, Once: a.Once, Verifier: drawn[2], Nonce: drawn[3],
+		Ticket: t.ID, Connection: o.Connection, Option: o, terms: yes, Verifier: drawn[2], Nonce: drawn[3],
 		RedirectURI: a.RedirectURI, Asked: o.Scopes, Cookie: hashed(cookie), Session: a.Session, Owner: t.Owner.Caller,
 	}
 	if o.Grant != "" { // what the account has stays asked for: some vendors replace
 		if g, err := v.owned(tx, t.Owner.Caller, o.Grant); err == nil {
-			fl.Asked = provider.Union(o.Scopes, provider.ParseScopes(g.Scopes))
+			fl.Asked = provider.Union(o.Scopes, leaving(provider.ParseScopes(g.Scopes), a.Without))
 		}
 	}
 	plain, err := json.Marshal(fl)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
-	"errors"
 	"sync"
 	"time"
 )
@@ -48,8 +47,8 @@ type group struct {
 }
 
 // member is one entry of a group. holds runs in the entry's own transaction, at
-// the store's epoch; where it answers errMoved there is no entry, and the rest of
-// the group goes on.
+// the store's epoch; where its error is of this member alone there is no entry, and
+// the rest of the group goes on.
 type member struct {
 	entry  Entry
 	holds  func(tx Tx, epoch int64) error
@@ -114,7 +113,7 @@ func (g *group) write(tx Tx, v *Vault) error {
 		switch {
 		case m.err == nil:
 			entries = append(entries, m.entry)
-		case !errors.Is(m.err, errMoved):
+		case !alone(m.err):
 			return m.err
 		}
 	}

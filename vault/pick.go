@@ -241,7 +241,7 @@ func stateReason(s GrantState) Reason {
 func (v *Vault) lacks(reason Reason, p picked, missing []string) *ConsentError {
 	o := Option{
 		Connection: p.row.Connection, Grant: p.row.ID, Missing: missing, Scopes: p.ask(),
-		VendorNeeded: reason != AgentNotAllowed,
+		VendorNeeded: reason != AgentNotAllowed && reason != ApprovalRequired,
 	}
 	if o.VendorNeeded && missing == nil {
 		o.Missing = o.Scopes

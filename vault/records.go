@@ -85,7 +85,7 @@ const sweepAtOnce = 1000
 // Sweep removes expired records, some at a time, and says how many went. Tickets that nobody answered in time are audited on the way.
 func (v *Vault) Sweep(ctx context.Context) (n int, err error) {
 	err = v.store.Update(ctx, func(tx Tx) error {
-		expired, err := v.expireTickets(tx)
+		expired, err := v.expire(tx)
 		if err != nil {
 			return err
 		}
@@ -102,14 +102,19 @@ func handleHash(handle string) []byte {
 }
 
 func (v *Vault) putRecord(tx Tx, kind, handle, user string, value []byte, expires int64) error {
-	rec := Record{Kind: kind, Hash: handleHash(handle), Owner: user, Version: 1, Expires: expires}
-	switch old, err := tx.Records().Get(kind, rec.Hash, v.now()); {
+	return v.putHashed(tx, Record{Kind: kind, Hash: handleHash(handle), Owner: user, Expires: expires}, value)
+}
+
+// putHashed stores value as the next version of a record.
+func (v *Vault) putHashed(tx Tx, rec Record, value []byte) error {
+	rec.Version = 1
+	switch old, err := tx.Records().Get(rec.Kind, rec.Hash, v.now()); {
 	case err == nil:
 		rec.Version = old.Version + 1
 	case !errors.Is(err, ErrNotFound):
 		return err
 	}
-	dek, err := v.ownerDEK(tx, user)
+	dek, err := v.ownerDEK(tx, rec.Owner)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,6 +38,9 @@ func (v *Vault) handleOf(id string) string {
 // same caller, agent and options when there is one, else a fresh one. It
 // answers *BackOffError when the person declined lately, and *LimitError.
 func (v *Vault) OpenTicket(ctx context.Context, r TicketRequest) (t Ticket, fresh bool, err error) {
+	if err := v.needOf(ctx, &r); err != nil {
+		return t, false, err
+	}
 	if r.Need == nil || !r.Need.Reason.Mendable() || len(r.Need.Options) == 0 {
 		return t, false, fmt.Errorf("opening ticket: nothing that a person can mend")
 	}
@@ -54,7 +58,7 @@ func (v *Vault) OpenTicket(ctx context.Context, r TicketRequest) (t Ticket, fres
 			return nil
 		}
 		if err == nil && t.State == TicketExpired { // its pointer is replaced below
-			if err := v.append(tx, v.ticketEntry("ticket.expired", t)); err != nil {
+			if err := v.noteExpired(tx, t); err != nil {
 				return err
 			}
 		}
@@ -64,6 +68,11 @@ func (v *Vault) OpenTicket(ctx context.Context, r TicketRequest) (t Ticket, fres
 		t, fresh, err = v.newTicket(r), true, nil
 		if t.ID, err = v.newID("t_"); err != nil {
 			return err
+		}
+		if r.Write != nil {
+			if err := v.newApproval(tx, user, &t, *r.Write); err != nil {
+				return err
+			}
 		}
 		if err := v.putTicket(tx, user, &t); err != nil {
 			return err
@@ -80,8 +89,27 @@ func (v *Vault) OpenTicket(ctx context.Context, r TicketRequest) (t Ticket, fres
 	return t, fresh, err
 }
 
+// needOf fills in what a write lacks beside its person's yes: nothing, as a rule.
+func (v *Vault) needOf(ctx context.Context, r *TicketRequest) error {
+	if r.Need != nil || r.Write == nil {
+		return nil
+	}
+	p, err := v.pick(ctx, r.Call)
+	if err == nil {
+		r.Need = v.lacks(ApprovalRequired, p, nil)
+		return nil
+	}
+	if errors.As(err, &r.Need) && r.Need.Reason.Mendable() {
+		return nil
+	}
+	return err
+}
+
 func (v *Vault) newTicket(r TicketRequest) Ticket {
 	kind := KindAccess
+	if r.Need.Reason == ApprovalRequired {
+		kind = KindApprove
+	}
 	for _, o := range r.Need.Options {
 		if o.VendorNeeded {
 			kind = KindConnect
@@ -99,6 +127,9 @@ func (v *Vault) pointer(user string, r TicketRequest) string {
 	parts := []string{user, v.agentKey(r.Agent)}
 	for _, o := range r.Need.Options {
 		parts = append(parts, o.Connection, o.Grant, provider.FormatScopes(o.Scopes), provider.FormatScopes(o.Missing), strconv.FormatBool(o.VendorNeeded))
+	}
+	if r.Write != nil { // one ticket for each call
+		parts = append(parts, r.Write.Tool, hex.EncodeToString(r.Write.Digest))
 	}
 	return v.index("pointer", parts...)
 }
@@ -291,7 +322,7 @@ func (v *Vault) declined(tx Tx, t *Ticket) error {
 			return err
 		}
 	}
-	return v.append(tx, v.ticketEntry("ticket.declined", *t))
+	return errors.Join(v.append(tx, v.ticketEntry("ticket.declined", *t)), v.unapproved(tx, *t, ApprovalDeclined))
 }
 
 // AskAgain answers a new ticket for an expired one, to its owner only.
@@ -305,8 +336,15 @@ func (v *Vault) AskAgain(ctx context.Context, handle string, p Person) (Ticket, 
 	case old.State != TicketExpired, old.Kind == KindClient: // a client asks by itself
 		return Ticket{}, ErrGone
 	}
-	need := &ConsentError{Reason: old.Reason, Options: old.Options}
-	t, _, err := v.OpenTicket(ctx, TicketRequest{Owner: old.Owner, Agent: old.Agent, Tool: old.Tool, Need: need})
+	r := TicketRequest{Owner: old.Owner, Agent: old.Agent, Tool: old.Tool, Need: &ConsentError{Reason: old.Reason, Options: old.Options}}
+	if old.Approval != "" {
+		a, err := v.Approval(ctx, p.Caller, old.Approval)
+		if err != nil {
+			return Ticket{}, err
+		}
+		r.Write = &a.Write
+	}
+	t, _, err := v.OpenTicket(ctx, r)
 	return t, err
 }
 

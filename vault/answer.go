@@ -1,0 +1,120 @@
+package vault
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/grantry/grantry/vault/provider"
+)
+
+// terms are what an owner's yes comes with. They go with a flow to the vendor and back.
+type terms struct {
+	Once    bool          `json:"once,omitempty"`
+	TTL     time.Duration `json:"ttl,omitempty"`
+	Agents  []Agent       `json:"agents,omitempty"` // that get access: the ticket's own, or those that its owner named
+	Approve ApproveFor    `json:"approve,omitempty"`
+}
+
+// taken is the option that the owner took, without what they left out, and the terms of their yes.
+func (v *Vault) taken(tx Tx, a Answer, t Ticket) (Option, terms, error) {
+	yes := terms{Once: a.Once, TTL: a.TTL, Approve: a.Approve}
+	o, ok := t.option(a.Connection)
+	if _, known := v.conns[o.Connection]; !ok || !known {
+		return o, yes, &ConsentError{Reason: ConnMisconfigured, Options: t.Options}
+	}
+	left := leaving(a.Without, leaving(a.Without, o.Optional)) // of what they left out, what they may
+	if kept := leaving(o.Scopes, left); len(kept) > 0 || len(left) == 0 {
+		o.Scopes, o.Missing, o.Optional = kept, leaving(o.Missing, left), leaving(o.Optional, left)
+	} else {
+		return o, yes, ErrNoScopes
+	}
+	if t.Agent != (Agent{}) {
+		yes.Agents = []Agent{t.Agent}
+		return o, yes, nil
+	}
+	for _, key := range a.Agents {
+		agent, err := v.met(tx, v.Pseudonym(t.Owner.Caller), key)
+		if err != nil {
+			return o, yes, err
+		}
+		yes.Agents = append(yes.Agents, agent)
+	}
+	return o, yes, nil
+}
+
+// leaving is scopes without some of them.
+func leaving(scopes, some []string) []string {
+	return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return slices.Contains(some, s) })
+}
+
+// met is an agent by its key that has or had access to an account of this user's, else ErrNotFound.
+func (v *Vault) met(tx Tx, user, key string) (a Agent, err error) {
+	rows, err := tx.Access().List(user)
+	if err != nil {
+		return a, err
+	}
+	for _, r := range rows {
+		if r.Agent != key {
+			continue
+		}
+		if err := v.openAgent(tx, r, &a); !damaged(err) {
+			return a, err
+		}
+	}
+	return a, ErrNotFound
+}
+
+// grantAccess answers a ticket that needs nothing of the vendor.
+func (v *Vault) grantAccess(tx Tx, t *Ticket, o Option, yes terms) error {
+	g, err := v.owned(tx, t.Owner.Caller, o.Grant)
+	if err != nil {
+		return err
+	}
+	conn := v.conns[g.Connection]
+	if GrantState(g.State) != GrantActive || !bound(g, conn) || len(conn.Provider().Missing(provider.ParseScopes(g.Scopes), eachOf(o.Scopes))) > 0 {
+		return ErrGone // the account changed since: the next call makes a ticket for what is lacking now
+	}
+	return v.complete(tx, t, g, o, yes)
+}
+
+// complete gives agents their access, approves the write, and closes the ticket.
+func (v *Vault) complete(tx Tx, t *Ticket, g GrantRow, o Option, yes terms) error {
+	if t.Kind != KindApprove {
+		if err := v.letIn(tx, *t, g, o, yes); err != nil {
+			return err
+		}
+	}
+	if t.Approval != "" {
+		if err := v.approve(tx, *t, g, yes.Approve); err != nil {
+			return err
+		}
+	}
+	t.State, t.Grant, t.Once, t.Failure, t.Held = TicketDone, g.ID, yes.Once, "", nil
+	if err := v.putTicket(tx, g.User, t); err != nil {
+		return err
+	}
+	return v.append(tx, v.ticketEntry("ticket.done", *t))
+}
+
+// letIn gives the agents of a yes their access, to what of the option the vendor granted.
+func (v *Vault) letIn(tx Tx, t Ticket, g GrantRow, o Option, yes terms) error {
+	granted, vendor := provider.ParseScopes(g.Scopes), v.conns[g.Connection].Provider()
+	scopes := slices.DeleteFunc(slices.Clone(o.Scopes), func(s string) bool { return !vendor.Covers(granted, s) })
+	for _, agent := range yes.Agents {
+		e := v.ticketEntry("access.granted", t)
+		e.Agent, e.Connection, e.Account, e.Scopes = agent, g.Connection, g.ID, scopes
+		if err := errors.Join(v.giveAccess(tx, g.User, agent, g.ID, scopes, yes), v.append(tx, e)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// accessTTL is how long an agent's access lasts by its owner's word: never longer than the default.
+func (v *Vault) accessTTL(yes terms) time.Duration {
+	if yes.TTL <= 0 {
+		return v.cfg.AccessTTL
+	}
+	return min(yes.TTL, v.cfg.AccessTTL)
+}
