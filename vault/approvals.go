@@ -104,7 +104,7 @@ func (v *Vault) approve(tx Tx, t Ticket, g GrantRow, f ApproveFor) error {
 }
 
 // unapproved ends the write of a ticket that its owner said no to, or that ran out; nothing when it has none.
-func (v *Vault) unapproved(tx Tx, t Ticket, state ApprovalState) error {
+func (v *Vault) unapproved(tx Tx, t Ticket, kind string, state ApprovalState) error {
 	if t.Approval == "" {
 		return nil
 	}
@@ -113,7 +113,7 @@ func (v *Vault) unapproved(tx Tx, t Ticket, state ApprovalState) error {
 		return unless(ErrNotFound, err)
 	}
 	a.State = state
-	return errors.Join(v.putApproval(tx, v.Pseudonym(a.Owner), a), v.append(tx, v.approvalEntry("approval."+string(state), a)))
+	return errors.Join(v.putApproval(tx, v.Pseudonym(a.Owner), a), v.append(tx, v.approvalEntry(kind, a)))
 }
 
 // spendable proves that a write may run under r.Approval on what was picked, and

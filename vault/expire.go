@@ -62,7 +62,7 @@ func (v *Vault) expireTicket(tx Tx, pointer Record) error {
 
 // noteExpired writes that a ticket ran out, and the write that it asked for.
 func (v *Vault) noteExpired(tx Tx, t Ticket) error {
-	return errors.Join(v.append(tx, v.ticketEntry("ticket.expired", t)), v.unapproved(tx, t, ApprovalExpired))
+	return errors.Join(v.append(tx, v.ticketEntry("ticket.expired", t)), v.unapproved(tx, t, "approval.expired", ApprovalExpired))
 }
 
 func (v *Vault) expireApproval(tx Tx, pointer Record) error {
