@@ -50,7 +50,7 @@ func (v *Vault) view(a account) Account {
 	out := Account{
 		ID: a.row.ID, Connection: a.row.Connection, Label: a.profile.label(), Owner: a.profile.Owner,
 		Scopes: provider.ParseScopes(a.row.Scopes), State: GrantState(a.row.State), Changed: !bound(a.row, c),
-		Default: a.row.IsDefault, GrantedBy: a.row.GrantedBy, Failures: int(a.row.FailCount),
+		EndsBy: FromMillis(a.profile.Ends), Default: a.row.IsDefault, GrantedBy: a.row.GrantedBy, Failures: int(a.row.FailCount),
 		Created: FromMillis(a.row.Created), Refreshed: FromMillis(a.row.Refreshed), Used: FromMillis(a.row.Used),
 		Expires: FromMillis(a.row.AccessExp),
 	}

@@ -23,6 +23,9 @@ func (v *Vault) taken(tx Tx, a Answer, t Ticket) (Option, terms, error) {
 	if _, known := v.conns[o.Connection]; !ok || !known {
 		return o, yes, &ConsentError{Reason: ConnMisconfigured, Options: t.Options}
 	}
+	if rule := v.cfg.Rules[o.Connection]; !rule.allows(a.Person) {
+		return o, yes, &RuleError{Connection: o.Connection, Claim: rule.Claim}
+	}
 	left := leaving(a.Without, leaving(a.Without, o.Optional)) // of what they left out, what they may
 	if kept := leaving(o.Scopes, left); len(kept) > 0 || len(left) == 0 {
 		o.Scopes, o.Missing, o.Optional = kept, leaving(o.Missing, left), leaving(o.Optional, left)

@@ -104,7 +104,7 @@ func (v *Vault) approve(tx Tx, t Ticket, g GrantRow, f ApproveFor) error {
 }
 
 // unapproved ends the write of a ticket that its owner said no to, or that ran out; nothing when it has none.
-func (v *Vault) unapproved(tx Tx, t Ticket, kind string, state ApprovalState) error {
+func (v *Vault) unapproved(tx Tx, t Ticket, state ApprovalState) error {
 	if t.Approval == "" {
 		return nil
 	}
@@ -113,7 +113,11 @@ func (v *Vault) unapproved(tx Tx, t Ticket, kind string, state ApprovalState) er
 		return unless(ErrNotFound, err)
 	}
 	a.State = state
-	return errors.Join(v.putApproval(tx, v.Pseudonym(a.Owner), a), v.append(tx, v.approvalEntry(kind, a)))
+	e := v.approvalEntry("approval.declined", a)
+	if state == ApprovalExpired {
+		e = v.approvalEntry("approval.expired", a)
+	}
+	return errors.Join(v.putApproval(tx, v.Pseudonym(a.Owner), a), v.append(tx, e))
 }
 
 // spendable proves that a write may run under r.Approval on what was picked, and

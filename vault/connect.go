@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/grantry/grantry/vault/provider"
@@ -25,7 +26,11 @@ func (v *Vault) accept(ctx context.Context, fl flow, p Person, g *provider.Grant
 	if r.who, err = r.conn.Identify(ctx, g, fl.Nonce); err != nil {
 		return Ticket{}, Account{}, v.giveBack(ctx, r, &FlowError{Failure: FlowIdentity, Err: err})
 	}
-	if fe := v.checkReceived(ctx, r); fe != nil {
+	switch fe := v.checkReceived(ctx, r); {
+	case fe == nil:
+	case fe.Held:
+		return Ticket{}, Account{}, v.hold(ctx, r, fe)
+	default:
 		return Ticket{}, Account{}, v.giveBack(ctx, r, fe)
 	}
 	var t Ticket
@@ -37,7 +42,7 @@ func (v *Vault) accept(ctx context.Context, fl flow, p Person, g *provider.Grant
 		if t.Over() {
 			return ErrGone
 		}
-		if a, err = v.storeReceived(tx, r, t); err != nil {
+		if a, err = v.storeReceived(tx, r, &t); err != nil {
 			return err
 		}
 		return v.complete(tx, &t, a.row, fl.Option, fl.terms)
@@ -52,25 +57,35 @@ func (v *Vault) accept(ctx context.Context, fl flow, p Person, g *provider.Grant
 	return t, v.view(a), nil
 }
 
-// checkReceived holds the e-mail rule, the pinned account, the scopes and the refresh token.
+// checkReceived holds the operator's rule, the scopes and the refresh token, and
+// then whose account it is: what is of another than expected is to be held, and not lost.
 func (v *Vault) checkReceived(ctx context.Context, r received) *FlowError {
-	if r.person.Email != "" && r.who.EmailVerified && r.who.Email != "" && !strings.EqualFold(r.who.Email, r.person.Email) {
-		return &FlowError{Failure: FlowEmail, Got: r.who.Email, Want: r.person.Email}
+	if rule := v.cfg.Rules[r.fl.Connection]; !rule.admits(r.who) {
+		return &FlowError{Failure: FlowDomain, Got: identityLabel(r.who), Want: strings.Join(slices.Concat(rule.Domains, rule.Tenants), ", ")}
 	}
-	had, pinned, err := v.holder(ctx, r)
+	same, pinned, err := v.holder(ctx, r)
 	if err != nil {
 		return &FlowError{Failure: FlowVault, Err: err}
 	}
-	if pinned != "" && pinned != v.accountKey(r.fl.Connection, r.who.ID) {
-		return &FlowError{Failure: FlowAccount, Got: identityLabel(r.who), Want: had.profile.label()}
+	p, o := r.conn.Provider(), r.fl.Option
+	missing := p.Missing(r.grant.Scopes, eachOf(leaving(o.Scopes, o.Optional)))
+	if all := p.Missing(r.grant.Scopes, eachOf(o.Optional)); len(all) > 0 && len(all) == len(o.Optional) {
+		missing = append(missing, all...) // of what may be left out, something must be left
 	}
-	p := r.conn.Provider()
-	if missing := p.Missing(r.grant.Scopes, eachOf(r.fl.Option.Scopes)); len(missing) > 0 {
+	if len(missing) > 0 {
 		return &FlowError{Failure: FlowScopes, Missing: missing}
 	}
-	keeps := had.row.RefreshCT != nil && bound(had.row, r.conn)
+	keeps := same.row.RefreshCT != nil && bound(same.row, r.conn)
 	if r.grant.Refresh.IsZero() && !r.grant.Expiry.IsZero() && !keeps && !p.Refresh.AccessForever {
 		return &FlowError{Failure: FlowNoRefresh}
+	}
+	switch {
+	case same.row.ID != "" && same.row.ID == pinned.row.ID:
+		return nil
+	case pinned.row.ID != "":
+		return &FlowError{Failure: FlowAccount, Got: identityLabel(r.who), Want: pinned.profile.label(), Held: true}
+	case same.row.ID == "" && r.person.Email != "" && r.who.EmailVerified && r.who.Email != "" && !strings.EqualFold(r.who.Email, r.person.Email):
+		return &FlowError{Failure: FlowEmail, Got: r.who.Email, Want: r.person.Email, Held: true}
 	}
 	return nil
 }
@@ -79,33 +94,35 @@ func identityLabel(i *provider.Identity) string {
 	return accountProfile{AccountID: i.ID, Email: i.Email, Name: i.Name}.label()
 }
 
-// holder is the person's row of this very account, if there is one, and the account key that the ticket pins.
-func (v *Vault) holder(ctx context.Context, r received) (had account, pinned string, err error) {
+// holder is the person's row of this very account, and the one that the ticket names; zero where there is none.
+func (v *Vault) holder(ctx context.Context, r received) (same, pinned account, err error) {
 	key := v.accountKey(r.fl.Connection, r.who.ID)
 	err = v.store.View(ctx, func(tx Tx) error {
 		all, err := v.accounts(tx, v.Pseudonym(r.fl.Owner))
 		for _, a := range all {
 			if a.row.ID == r.fl.Option.Grant {
-				pinned = a.row.AccountKey
+				pinned = a
 			}
-			if a.row.AccountKey == key && a.row.Connection == r.fl.Connection || a.row.ID == r.fl.Option.Grant && had.row.ID == "" {
-				had = a
+			if a.row.AccountKey == key && a.row.Connection == r.fl.Connection {
+				same = a
 			}
 		}
 		return err
 	})
-	return had, pinned, err
+	return same, pinned, err
 }
 
 // storeReceived writes the person's row of this account: a new one, or the next
 // generation of the one that they have. Reconnecting merges nothing by hand:
-// what the vendor granted is what is stored.
-func (v *Vault) storeReceived(tx Tx, r received, t Ticket) (account, error) {
+// what the vendor granted is what is stored, and t says what went.
+func (v *Vault) storeReceived(tx Tx, r received, t *Ticket) (account, error) {
 	user, dek, err := v.ensureUser(tx, r.fl.Owner)
 	if err != nil {
 		return account{}, err
 	}
-	a := account{profile: accountProfile{AccountID: r.who.ID, Email: r.who.Email, Name: r.who.Name, Owner: r.person}}
+	owner := r.person
+	owner.Claims = nil // of the session, not of the account
+	a := account{profile: accountProfile{AccountID: r.who.ID, Email: r.who.Email, Name: r.who.Name, Owner: owner, Ends: endOf(r)}}
 	key := v.accountKey(r.fl.Connection, r.who.ID)
 	old, found, err := find(tx, user, r.fl.Connection, key)
 	if err != nil {
@@ -123,6 +140,10 @@ func (v *Vault) storeReceived(tx Tx, r received, t Ticket) (account, error) {
 			return a, err
 		}
 	}
+	if found && r.grant.Refresh.IsZero() {
+		a.profile.Ends = v.endsBy(tx, old)
+	}
+	t.Lost = lost(r, provider.ParseScopes(a.row.Scopes))
 	next := v.refreshed(a.row, had, r.grant)
 	next.row.Scopes, next.row.Destination = provider.FormatScopes(r.grant.Scopes), r.conn.Destination()
 	next.row.State, next.row.Unverified = string(GrantActive), false
@@ -130,7 +151,7 @@ func (v *Vault) storeReceived(tx Tx, r received, t Ticket) (account, error) {
 		return a, err
 	}
 	a.row = next.row
-	e := v.ticketEntry("grant.stored", t)
+	e := v.ticketEntry("grant.stored", *t)
 	e.Connection, e.Account, e.Scopes = r.fl.Connection, a.row.ID, r.grant.Scopes
 	if err := v.append(tx, e); err != nil {
 		return a, err
@@ -142,6 +163,32 @@ func (v *Vault) storeReceived(tx Tx, r received, t Ticket) (account, error) {
 		return a, err
 	}
 	return a, tx.Grants().Lease(a.row.ID, a.row.Gen, old.LeaseSeq, Lease{Seq: old.LeaseSeq})
+}
+
+// lost are the scopes that the account had, or was asked for, and that the vendor did not grant.
+func lost(r received, had []string) []string {
+	p := r.conn.Provider()
+	return slices.DeleteFunc(provider.Union(had, r.fl.Asked), func(s string) bool {
+		return p.Covers(r.grant.Scopes, s) || p.IdentityOnly(s) || slices.Contains(r.fl.Left, s)
+	})
+}
+
+// endOf is when the vendor ends the grant whatever is done: where a refresh
+// renews no refresh token, the end of the first is the end of all (Google, of projects in testing).
+func endOf(r received) int64 {
+	if r.conn.Provider().Refresh.Rotates {
+		return 0
+	}
+	return Millis(r.grant.RefreshEnd)
+}
+
+// endsBy is that end as a row has it, 0 where it is not known.
+func (v *Vault) endsBy(tx Tx, g GrantRow) int64 {
+	a, err := v.withProfile(tx, g)
+	if err != nil || a.broken {
+		return 0
+	}
+	return a.profile.Ends
 }
 
 func find(tx Tx, user, connection, key string) (GrantRow, bool, error) {

@@ -8,16 +8,24 @@ import (
 // expire writes an entry for each ticket and each approved write that ran out.
 // They stay for a while, so that a page can say so; what runs out with them and is
 // taken here is the record that points at them, so that of several processes one writes the entry.
-func (v *Vault) expire(tx Tx) (n int, err error) {
+// What was held is owed to its vendor.
+func (v *Vault) expire(tx Tx) (n int, debts []*owed, err error) {
+	held := func(tx Tx, rec Record) error {
+		o, err := v.expireHeld(tx, rec)
+		if o != nil {
+			debts = append(debts, o)
+		}
+		return err
+	}
 	for kind, one := range map[string]func(Tx, Record) error{
-		recPointer: v.expireTicket, recApproved: v.expireApproval,
+		recPointer: v.expireTicket, recApproved: v.expireApproval, recHeld: held,
 	} {
 		some, err := v.takeExpired(tx, kind, one)
 		if n += some; err != nil {
-			return n, err
+			return n, debts, err
 		}
 	}
-	return n, nil
+	return n, debts, nil
 }
 
 func (v *Vault) takeExpired(tx Tx, kind string, one func(Tx, Record) error) (n int, err error) {
@@ -62,7 +70,7 @@ func (v *Vault) expireTicket(tx Tx, pointer Record) error {
 
 // noteExpired writes that a ticket ran out, and the write that it asked for.
 func (v *Vault) noteExpired(tx Tx, t Ticket) error {
-	return errors.Join(v.append(tx, v.ticketEntry("ticket.expired", t)), v.unapproved(tx, t, "approval.expired", ApprovalExpired))
+	return errors.Join(v.append(tx, v.ticketEntry("ticket.expired", t)), v.unapproved(tx, t, ApprovalExpired))
 }
 
 func (v *Vault) expireApproval(tx Tx, pointer Record) error {

@@ -28,7 +28,8 @@ type flow struct {
 	Nonce       string   `json:"nonce"`
 	RedirectURI string   `json:"redirect_uri"`
 	Asked       []string `json:"asked"`
-	Cookie      string   `json:"cookie"` // hash
+	Left        []string `json:"left,omitempty"` // what the owner left out
+	Cookie      string   `json:"cookie"`         // hash
 	Session     string   `json:"session"`
 	Owner       Caller   `json:"owner"`
 }
@@ -54,6 +55,7 @@ func (v *Vault) Allow(ctx context.Context, a Answer) (Start, error) {
 		if err != nil {
 			return err
 		}
+		s.Ticket = t
 		if a.Version != 0 && a.Version != t.Version {
 			return ErrStale
 		}
@@ -62,7 +64,6 @@ func (v *Vault) Allow(ctx context.Context, a Answer) (Start, error) {
 			return err
 		}
 		if !o.VendorNeeded {
-			s.Ticket = t
 			return v.grantAccess(tx, &s.Ticket, o, terms)
 		}
 		fl, state, s.Cookie, err = v.newFlow(tx, a, t, o, terms)
@@ -74,6 +75,7 @@ func (v *Vault) Allow(ctx context.Context, a Answer) (Start, error) {
 	})
 	v.bell.ring()
 	if err != nil || fl == nil {
+		v.noteRule(ctx, a, s.Ticket, err)
 		return s, err
 	}
 	s.AuthURL, err = v.authURL(ctx, *fl, state)
@@ -90,7 +92,7 @@ func (v *Vault) newFlow(tx Tx, a Answer, t Ticket, o Option, yes terms) (fl *flo
 	state, cookie = drawn[0], drawn[1]
 	fl = &flow{
 		Ticket: t.ID, Connection: o.Connection, Option: o, terms: yes, Verifier: drawn[2], Nonce: drawn[3],
-		RedirectURI: a.RedirectURI, Asked: o.Scopes, Cookie: hashed(cookie), Session: a.Session, Owner: t.Owner.Caller,
+		RedirectURI: a.RedirectURI, Asked: o.Scopes, Left: leaving(a.Without, o.Scopes), Cookie: hashed(cookie), Session: a.Session, Owner: t.Owner.Caller,
 	}
 	if o.Grant != "" { // what the account has stays asked for: some vendors replace
 		if g, err := v.owned(tx, t.Owner.Caller, o.Grant); err == nil {
@@ -105,6 +107,9 @@ func (v *Vault) newFlow(tx Tx, a Answer, t Ticket, o Option, yes terms) (fl *flo
 }
 
 func (v *Vault) startTicket(tx Tx, t Ticket, state string) (Ticket, error) {
+	if _, err := v.dropHeld(tx, &t, "started_again"); err != nil {
+		return t, err
+	}
 	t.State, t.Started, t.Flow, t.Failure = TicketStarted, v.cfg.Now().UTC(), hashed(state), ""
 	if err := v.putTicket(tx, v.Pseudonym(t.Owner.Caller), &t); err != nil {
 		return t, err

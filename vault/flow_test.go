@@ -207,30 +207,6 @@ func TestTicketLimits(t *testing.T) {
 	}
 }
 
-// R13 and the e-mail rule: another account is refused, the new token revoked, nothing stored.
-func TestWrongAccountIsGivenBack(t *testing.T) {
-	t.Parallel()
-	b := newBench(t)
-	b.vendor.set(func(v *vendor) { v.account, v.email = "acc-bob", "bob@example.com" })
-	c := b.allow(b.ticket(alice, agent, b.lack(request(alice, agent))), alice)
-	if e := b.failure(c); e.Failure != vault.FlowEmail || e.Got != "bob@example.com" || e.Want != "alice@example.com" {
-		t.Fatalf("failure = %+v", e)
-	}
-	if all, _ := b.Accounts(t.Context(), alice.Caller); len(all) != 0 || len(b.vendor.revoked) != 1 {
-		t.Errorf("%d accounts stored, %d tokens revoked", len(all), len(b.vendor.revoked))
-	}
-	b.vendor.set(func(v *vendor) { v.account, v.email = "acc-1", "alice@example.com" })
-	acc := b.connect(alice, agent)
-	if _, err := b.Revoke(t.Context(), alice.Caller, acc.ID); err != nil {
-		t.Fatal(err)
-	}
-	b.vendor.set(func(v *vendor) { v.account, v.email = "acc-2", "" })
-	c = b.allow(b.ticket(alice, agent, b.lack(request(alice, agent))), alice)
-	if e := b.failure(c); e.Failure != vault.FlowAccount || e.Want != "alice@example.com" {
-		t.Errorf("another account than the pinned one: %+v", e)
-	}
-}
-
 func TestFewerScopesAndNoRefreshToken(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

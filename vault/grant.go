@@ -27,6 +27,7 @@ type accountProfile struct {
 	Email     string `json:"email,omitempty"`
 	Name      string `json:"name,omitempty"`
 	Owner     Person `json:"owner"`
+	Ends      int64  `json:"ends,omitempty"` // when the vendor ends the grant whatever is done
 }
 
 func (p accountProfile) label() string {

@@ -2,8 +2,18 @@ package vault
 
 import (
 	"context"
+	"crypto/subtle"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
+
+	"github.com/grantry/grantry/vault/provider"
+)
+
+const (
+	recHeld = "held"
+	heldFor = 10 * time.Minute
 )
 
 // Held is a grant that came back from the vendor and is not what was expected:
@@ -18,14 +28,249 @@ type Held struct {
 	Until      time.Time   `json:"until"`
 }
 
+// heldGrant is the sealed form of what is held.
+type heldGrant struct {
+	Flow        flow              `json:"flow"`
+	Person      Person            `json:"person"`
+	Who         provider.Identity `json:"who"`
+	Destination []byte            `json:"destination"`
+	Access      accessSet         `json:"access"`
+	Refresh     string            `json:"refresh,omitempty"`
+	Expires     int64             `json:"expires,omitempty"`
+	RefreshEnd  int64             `json:"refresh_end,omitempty"`
+	Scopes      []string          `json:"scopes"`
+	Confirmed   bool              `json:"confirmed,omitempty"`
+}
+
+// received is what is held as it came from the vendor.
+func (h heldGrant) received(conn *provider.Connection) received {
+	return received{fl: h.Flow, person: h.Person, conn: conn, who: &h.Who, grant: &provider.Grant{
+		Access: provider.NewSecret(h.Access.Token), Refresh: provider.NewSecret(h.Refresh), APIBase: h.Access.APIBase,
+		Expiry: FromMillis(h.Expires), RefreshEnd: FromMillis(h.RefreshEnd), Scopes: h.Scopes, Confirmed: h.Confirmed,
+	}}
+}
+
+// hold keeps what came until its person has said whose it is, and answers fe. Where that cannot be, it is given back.
+func (v *Vault) hold(ctx context.Context, r received, fe *FlowError) *FlowError {
+	now := v.cfg.Now().UTC()
+	t := v.refreshed(GrantRow{}, tokens{}, r.grant).tokens
+	plain, err := json.Marshal(heldGrant{
+		Flow: r.fl, Person: r.person, Who: *r.who, Destination: r.conn.Destination(), Access: t.access, Refresh: t.refresh,
+		Expires: Millis(r.grant.Expiry), RefreshEnd: Millis(r.grant.RefreshEnd), Scopes: r.grant.Scopes, Confirmed: r.grant.Confirmed,
+	})
+	if err == nil {
+		err = v.store.Update(ctx, func(tx Tx) error {
+			t, err := v.ticket(tx, v.handleOf(r.fl.Ticket))
+			if err != nil {
+				return err
+			}
+			if t.Over() {
+				return ErrGone
+			}
+			t.State, t.Started = TicketStarted, now
+			t.Held = &Held{Failure: fe.Failure, Connection: r.fl.Connection, Got: fe.Got, Want: fe.Want, Until: now.Add(heldFor)}
+			user := v.Pseudonym(r.fl.Owner)
+			if err := v.putRecord(tx, recHeld, t.ID, user, plain, Millis(t.Held.Until)); err != nil {
+				return err
+			}
+			return errors.Join(v.putTicket(tx, user, &t), v.append(tx, v.heldEntry("grant.held", t, string(fe.Failure))))
+		})
+	}
+	v.bell.ring()
+	if err != nil {
+		v.log.Error("holding a grant", "connection", r.fl.Connection, "error", err)
+		return v.giveBack(ctx, r, fe)
+	}
+	fe.Held, fe.Connection, fe.Ticket = true, r.fl.Connection, r.fl.Ticket
+	return fe
+}
+
+func (v *Vault) heldEntry(kind string, t Ticket, reason string) Entry {
+	e := v.ticketEntry(kind, t)
+	e.Connection, e.Reason = t.Held.Connection, reason
+	if kind != "grant.confirmed" {
+		e.Result = "refused"
+	}
+	return e
+}
+
 // ConfirmHeld is the owner's word, in the browser that went to the vendor, that
 // what is held is theirs: it is stored as an account of its own, and the ticket
 // is done with it. Errors are those of Allow, and *FlowError.
 func (v *Vault) ConfirmHeld(ctx context.Context, handle string, version int64, p Person, session string) (Ticket, Account, error) {
-	return Ticket{}, Account{}, errors.ErrUnsupported
+	if err := v.lives(ctx); err != nil {
+		return Ticket{}, Account{}, err
+	}
+	var t Ticket
+	var a account
+	err := v.store.Update(ctx, func(tx Tx) (err error) {
+		t, a, err = v.confirmHeld(tx, handle, version, p, session)
+		return err
+	})
+	v.bell.ring()
+	var fe *FlowError
+	if errors.As(err, &fe) { // another browser
+		e := v.heldEntry("connect.subject_mismatch", t, string(fe.Failure))
+		if err := v.Note(ctx, e); err != nil {
+			v.log.Error("writing the audit entry", "error", err)
+		}
+	}
+	if err != nil {
+		return Ticket{}, Account{}, err
+	}
+	return t, v.view(a), nil
+}
+
+func (v *Vault) confirmHeld(tx Tx, handle string, version int64, p Person, session string) (t Ticket, a account, err error) {
+	if t, err = v.answerable(tx, handle, p); err != nil {
+		return t, a, err
+	}
+	if version != 0 && version != t.Version {
+		return t, a, ErrStale
+	}
+	h, err := v.takeHeld(tx, t)
+	if err != nil {
+		return t, a, err
+	}
+	if subtle.ConstantTimeCompare([]byte(h.Flow.Session), []byte(session)) != 1 {
+		return t, a, &FlowError{Failure: FlowBrowser, Connection: h.Flow.Connection, Ticket: t.ID}
+	}
+	conn := v.conns[h.Flow.Connection]
+	if !bound(GrantRow{Destination: h.Destination}, conn) {
+		return t, a, &ConsentError{Reason: ConnChanged, Options: []Option{h.Flow.Option}}
+	}
+	if a, err = v.storeReceived(tx, h.received(conn), &t); err != nil {
+		return t, a, err
+	}
+	if err := v.inheritDefault(tx, h.Flow, &a.row); err != nil {
+		return t, a, err
+	}
+	e := v.heldEntry("grant.confirmed", t, string(t.Held.Failure))
+	e.Account = a.row.ID
+	return t, a, errors.Join(v.append(tx, e), v.complete(tx, &t, a.row, h.Flow.Option, h.Flow.terms))
+}
+
+// inheritDefault moves the default mark from the account that was to be
+// reconnected to the one that came instead, if the former is over.
+func (v *Vault) inheritDefault(tx Tx, fl flow, g *GrantRow) error {
+	if fl.Option.Grant == "" || fl.Option.Grant == g.ID {
+		return nil
+	}
+	old, err := v.owned(tx, fl.Owner, fl.Option.Grant)
+	if err != nil || !old.IsDefault || old.State == string(GrantActive) {
+		return unless(ErrNotFound, err)
+	}
+	old.IsDefault, old.Updated = false, v.now()
+	if err := tx.Grants().Swap(old, old.Gen); err != nil {
+		return err
+	}
+	g.IsDefault = true
+	if err := tx.Grants().Swap(*g, g.Gen); err != nil {
+		return err
+	}
+	return v.append(tx, Entry{Kind: "account.default", Caller: fl.Owner, Connection: g.Connection, Account: g.ID})
 }
 
 // RefuseHeld gives what is held back to the vendor. The ticket is open again.
-func (v *Vault) RefuseHeld(ctx context.Context, handle string, p Person) (Ticket, error) {
-	return Ticket{}, errors.ErrUnsupported
+func (v *Vault) RefuseHeld(ctx context.Context, handle string, p Person) (t Ticket, err error) {
+	var o *owed
+	err = v.store.Update(ctx, func(tx Tx) error {
+		if t, err = v.answerable(tx, handle, p); err != nil {
+			return err
+		}
+		if t.Held == nil {
+			return ErrGone
+		}
+		t.State, t.Failure = TicketOpen, t.Held.Failure
+		if o, err = v.dropHeld(tx, &t, "declined"); err != nil {
+			return err
+		}
+		return v.putTicket(tx, v.Pseudonym(p.Caller), &t)
+	})
+	v.bell.ring()
+	if err == nil && o != nil {
+		_, _ = v.settle(context.WithoutCancel(ctx), o) // it notes what the vendor does not confirm, and is asked again
+	}
+	return t, err
+}
+
+// dropHeld takes what a ticket holds, and answers what its vendor is owed: nil where there is nothing to tell.
+func (v *Vault) dropHeld(tx Tx, t *Ticket, reason string) (*owed, error) {
+	if t.Held == nil {
+		return nil, nil
+	}
+	e := v.heldEntry("grant.refused", *t, reason)
+	t.Held = nil
+	h, err := v.takeHeld(tx, *t)
+	if err != nil {
+		return nil, unless(ErrGone, err)
+	}
+	o, err := v.oweHeld(tx, h)
+	return o, errors.Join(err, v.append(tx, e))
+}
+
+func (v *Vault) oweHeld(tx Tx, h heldGrant) (*owed, error) {
+	row := GrantRow{
+		User: v.Pseudonym(h.Flow.Owner), Connection: h.Flow.Connection, Destination: h.Destination,
+		AccountKey: v.accountKey(h.Flow.Connection, h.Who.ID),
+	}
+	return v.owe(tx, row, tokens{access: h.Access, refresh: h.Refresh})
+}
+
+// takeHeld removes what a ticket holds, and answers it: ErrGone when nothing is.
+func (v *Vault) takeHeld(tx Tx, t Ticket) (h heldGrant, err error) {
+	plain, err := v.takeRecord(tx, recHeld, t.ID)
+	if errors.Is(err, ErrNotFound) {
+		return h, ErrGone
+	}
+	if err != nil {
+		return h, err
+	}
+	return h, decodeHeld(plain, &h)
+}
+
+func decodeHeld(plain []byte, h *heldGrant) error {
+	if err := json.Unmarshal(plain, h); err != nil {
+		return fmt.Errorf("decoding held grant: %w", err)
+	}
+	return nil
+}
+
+// expireHeld is for what nobody confirmed in time: its record is taken already.
+func (v *Vault) expireHeld(tx Tx, rec Record) (*owed, error) {
+	plain, err := v.openRecord(tx, rec)
+	if err != nil {
+		return nil, unlessDamaged(err)
+	}
+	var h heldGrant
+	if err := decodeHeld(plain, &h); err != nil {
+		return nil, err
+	}
+	o, err := v.oweHeld(tx, h)
+	if err != nil {
+		return nil, err
+	}
+	e := Entry{
+		Kind: "grant.refused", Caller: h.Flow.Owner, Connection: h.Flow.Connection, Scopes: h.Scopes, Result: "refused", Reason: "expired",
+	}
+	return o, v.append(tx, e)
+}
+
+// dropAllHeld takes what is held of a user who is deleted.
+func (v *Vault) dropAllHeld(tx Tx, user string) (debts []*owed, err error) {
+	recs, err := tx.Records().List(recHeld, user, 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, rec := range recs {
+		if _, err := tx.Records().Take(rec.Kind, rec.Hash, 0); err != nil {
+			return nil, err
+		}
+		o, err := v.expireHeld(tx, rec)
+		if err != nil {
+			return nil, err
+		}
+		debts = append(debts, o)
+	}
+	return debts, nil
 }

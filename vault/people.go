@@ -210,7 +210,9 @@ func (v *Vault) endAll(ctx context.Context, key string) (debts []*owed, sealed [
 			}
 			debts = append(debts, o)
 		}
-		return nil
+		held, err := v.dropAllHeld(tx, key)
+		debts = append(debts, held...)
+		return err
 	})
 	return debts, sealed, err
 }

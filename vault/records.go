@@ -82,10 +82,12 @@ func (r *Records) Change(ctx context.Context, kind, handle string, fn func(old [
 // sweepAtOnce is how many records one transaction removes.
 const sweepAtOnce = 1000
 
-// Sweep removes expired records, some at a time, and says how many went. Tickets that nobody answered in time are audited on the way.
+// Sweep removes expired records, some at a time, and says how many went. Tickets that nobody answered in time are audited on the way, and what was held too long is given back to its vendor.
 func (v *Vault) Sweep(ctx context.Context) (n int, err error) {
+	var debts []*owed
 	err = v.store.Update(ctx, func(tx Tx) error {
-		expired, err := v.expire(tx)
+		var expired int
+		expired, debts, err = v.expire(tx)
 		if err != nil {
 			return err
 		}
@@ -93,7 +95,13 @@ func (v *Vault) Sweep(ctx context.Context) (n int, err error) {
 		n += expired
 		return err
 	})
-	return n, err
+	if err != nil {
+		return n, err
+	}
+	for _, o := range debts {
+		_, _ = v.settle(ctx, o) // it notes what the vendor does not confirm, and is asked again
+	}
+	return n, nil
 }
 
 func handleHash(handle string) []byte {

@@ -115,6 +115,7 @@ func (v *Vault) newTicket(r TicketRequest) Ticket {
 		}
 	}
 	now := v.cfg.Now().UTC()
+	r.Owner.Claims = nil // of the session, not of the ticket
 	return Ticket{
 		Kind: kind, Owner: r.Owner, Agent: r.Agent, Tool: r.Tool, Reason: r.Need.Reason, Options: r.Need.Options,
 		State: TicketOpen, Created: now, Expires: now.Add(v.cfg.TicketTTL),
@@ -270,6 +271,9 @@ func (v *Vault) decodeTicket(tx Tx, rec Record) (t Ticket, err error) {
 	}
 	t.Version = rec.Version
 	now := v.cfg.Now()
+	if t.Held != nil && !t.Over() && !now.Before(t.Held.Until) { // its time is over: back to the question
+		t.State, t.Failure, t.Held = TicketOpen, t.Held.Failure, nil
+	}
 	if !t.Over() && now.After(t.Expires) && (t.State == TicketOpen || now.After(t.Started.Add(flowTTL))) {
 		t.State = TicketExpired
 	}
@@ -311,6 +315,9 @@ func (v *Vault) Decline(ctx context.Context, handle string, p Person) (t Ticket,
 }
 
 func (v *Vault) declined(tx Tx, t *Ticket) error {
+	if _, err := v.dropHeld(tx, t, "declined"); err != nil { // the vendor is told in the background
+		return err
+	}
 	t.State = TicketDeclined
 	user := v.Pseudonym(t.Owner.Caller)
 	if err := v.putTicket(tx, user, t); err != nil {
@@ -321,7 +328,7 @@ func (v *Vault) declined(tx Tx, t *Ticket) error {
 			return err
 		}
 	}
-	return errors.Join(v.append(tx, v.ticketEntry("ticket.declined", *t)), v.unapproved(tx, *t, "approval.declined", ApprovalDeclined))
+	return errors.Join(v.append(tx, v.ticketEntry("ticket.declined", *t)), v.unapproved(tx, *t, ApprovalDeclined))
 }
 
 // AskAgain answers a new ticket for an expired one, to its owner only.

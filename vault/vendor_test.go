@@ -48,10 +48,12 @@ type vendor struct {
 	refuse   string // answer the next token requests with 401 and this code
 	retry    string // Retry-After of failures
 	key      *rsa.PrivateKey
-	active   int // token requests under way
-	parallel int // most of them at once
-	asked    int // requests to userinfo
-	noRevoke int // status of the answer to a revocation, 0 = properly
+	active   int    // token requests under way
+	parallel int    // most of them at once
+	asked    int    // requests to userinfo
+	rtLife   int    // refresh_token_expires_in, 0 = none said
+	tenant   string // in userinfo
+	noRevoke int    // status of the answer to a revocation, 0 = properly
 }
 
 func newVendor(t *testing.T, now func() time.Time) *vendor {
@@ -74,8 +76,8 @@ func newVendor(t *testing.T, now func() time.Time) *vendor {
 	return v
 }
 
-func (v *vendor) connection(name string) *provider.Connection {
-	c, err := connectionAt(v.srv.URL, name, v.now)
+func (v *vendor) connection(name string, change ...func(*provider.Provider)) *provider.Connection {
+	c, err := connectionAt(v.srv.URL, name, v.now, change...)
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -83,10 +85,13 @@ func (v *vendor) connection(name string) *provider.Connection {
 }
 
 // connectionAt is the connection to a vendor of any process.
-func connectionAt(address, name string, now func() time.Time) (*provider.Connection, error) {
+func connectionAt(address, name string, now func() time.Time, change ...func(*provider.Provider)) (*provider.Connection, error) {
 	p, _ := provider.Catalog().Lookup("oauth2")
 	p.Scope.Implies = map[string][]string{"files.all": {"files.read"}}
 	p.Identity.IDToken = true
+	for _, f := range change {
+		f(p)
+	}
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, err
@@ -158,6 +163,9 @@ func (v *vendor) answer(w http.ResponseWriter) {
 		v.before, v.live = v.live, draw("rt")
 		out["refresh_token"] = v.live
 	}
+	if v.rtLife > 0 {
+		out["refresh_token_expires_in"] = v.rtLife
+	}
 	if v.scopes != "" {
 		out["scope"] = v.scopes
 	}
@@ -214,7 +222,7 @@ func (v *vendor) userinfo(w http.ResponseWriter, _ *http.Request) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.asked++
-	_ = json.NewEncoder(w).Encode(map[string]any{"sub": v.account, "email": v.email, "email_verified": true, "name": strings.ToUpper(v.account)})
+	_ = json.NewEncoder(w).Encode(map[string]any{"sub": v.account, "email": v.email, "email_verified": true, "name": strings.ToUpper(v.account), "tenant": v.tenant})
 }
 
 func (v *vendor) set(f func(*vendor)) {

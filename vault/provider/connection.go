@@ -41,6 +41,8 @@ type Grant struct {
 	APIBase   string    // validated base of API calls, "" = the provider's
 	IDToken   Secret
 	Confirmed bool // Scopes come from the vendor
+	// RefreshEnd is when the refresh token ends by the vendor's word (refresh_token_expires_in), zero = not said.
+	RefreshEnd time.Time
 }
 
 // Identity is whose account a grant is.
@@ -49,6 +51,8 @@ type Identity struct {
 	Email         string
 	EmailVerified bool
 	Name          string
+	Domain        string   // of the organization, as the vendor vouches for it; "" = none, or not said
+	Tenants       []string // tenant, workspace or organization, by id
 }
 
 // AuthRequest is what an authorization URL is built from.

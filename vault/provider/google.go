@@ -30,6 +30,8 @@ func google() *Provider {
 		},
 		Identity: IdentityRules{
 			ID: []string{"sub"}, Email: "email", Verified: "email_verified", Name: "name", IDToken: true,
+			// A Google account can have a verified e-mail at a domain without belonging to its Workspace: hd says that it does.
+			Domain: "hd",
 		},
 		Refresh: RefreshRules{},
 		// Google forgets every scope of the project for this account, in all its clients.

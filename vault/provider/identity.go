@@ -45,6 +45,10 @@ func (c *Connection) complete(ctx context.Context, id *Identity, at string, acce
 	if id.Name != "" {
 		more.Name = id.Name
 	}
+	if id.Domain != "" {
+		more.Domain = id.Domain
+	}
+	more.Tenants = Union(id.Tenants, more.Tenants)
 	return more, nil
 }
 
@@ -93,8 +97,22 @@ func (c *Connection) identity(doc any) (*Identity, error) {
 	}
 	id := &Identity{ID: strings.Join(parts, "/"), Name: lookup(doc, rules.Name), Email: lookup(doc, rules.Email)}
 	id.EmailVerified = id.Email != "" && truth(doc, rules.Verified)
+	if id.Domain = lookup(doc, rules.Domain); rules.Domain == "" && id.EmailVerified {
+		_, id.Domain, _ = strings.Cut(id.Email, "@")
+	}
+	for _, path := range rules.Tenants {
+		if v := lookup(doc, path); v != "" {
+			id.Tenants = append(id.Tenants, v)
+		}
+	}
 	return id, nil
 }
+
+// NamesDomain says whether the vendor vouches for the domain of an account's organization.
+func (p *Provider) NamesDomain() bool { return p.Identity.Domain != "" || p.Identity.Verified != "" }
+
+// NamesTenant says whether the vendor names the tenant, workspace or organization of an account.
+func (p *Provider) NamesTenant() bool { return len(p.Identity.Tenants) > 0 }
 
 func (c *Connection) unknown(reason IdentityReason, status int, err error) error {
 	return &IdentityError{Connection: c.reg.Name, Reason: reason, Status: status, Err: err}

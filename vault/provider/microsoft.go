@@ -27,6 +27,7 @@ func microsoft() *Provider {
 			ID: []string{"tid", "oid"},
 			// Microsoft lets a tenant's administrator write any e-mail: never verified.
 			Email: "email|preferred_username", Name: "name", IDToken: true,
+			Tenants: []string{"tid"},
 		},
 		Refresh: RefreshRules{
 			// Microsoft rotates, but the old one stays valid.

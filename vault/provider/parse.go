@@ -94,7 +94,10 @@ func (c *Connection) grant(doc map[string]any, redeemed bool, asked []string) (g
 	if t, ok := doc["token_type"].(string); ok && redeemed && !bearerType(p, t) {
 		return nil, "unsupported_token_type"
 	}
-	g = &Grant{Access: NewSecret(access), Expiry: c.expiry(doc["expires_in"])}
+	g = &Grant{
+		Access: NewSecret(access), Expiry: c.after(doc["expires_in"], p.Token.DefaultExpiry),
+		RefreshEnd: c.after(doc["refresh_token_expires_in"], 0),
+	}
 	if s, ok := doc["refresh_token"].(string); ok && len(s) <= maxToken {
 		g.Refresh = NewSecret(s)
 	}
@@ -147,10 +150,9 @@ func (c *Connection) granted(doc map[string]any, asked []string) (scopes []strin
 	return p.normalizeAll(slices.DeleteFunc(listed, unprintable)), true
 }
 
-// expiry reads expires_in, which vendors send as number, text or fraction.
-// What is not a lifetime (negative, zero, absurd) counts as not sent.
-func (c *Connection) expiry(v any) time.Time {
-	life := c.reg.Provider.Token.DefaultExpiry
+// after reads expires_in and its like, which vendors send as number, text or
+// fraction. What is not a lifetime (negative, zero, absurd) counts as not sent: then life is taken.
+func (c *Connection) after(v any, life time.Duration) time.Time {
 	var s string
 	switch v := v.(type) {
 	case json.Number:

@@ -115,7 +115,9 @@ type IdentityRules struct {
 	Email    string   // JSON path, "" = none
 	Verified string   // JSON path of a boolean; "" = not said: treated as unverified
 	Name     string
-	IDToken  bool // the id_token has it (OIDC): verify and use its claims first
+	Domain   string   // JSON path of the organization's domain, "" = not said: then the domain of a verified e-mail stands for it
+	Tenants  []string // JSON paths of the tenant, workspace or organization, none = not said
+	IDToken  bool     // the id_token has it (OIDC): verify and use its claims first
 }
 
 // RefreshRules are a vendor's behaviour at refresh.

@@ -49,6 +49,7 @@ func salesforce() *Provider {
 			URL: "{api_base}/services/oauth2/userinfo",
 			// User ids repeat in sandboxes.
 			ID: []string{"organization_id", "user_id"}, Email: "email", Verified: "email_verified", Name: "name",
+			Tenants: []string{"organization_id"},
 		},
 		// A new refresh token comes only where the app has rotation switched on.
 		Refresh: RefreshRules{NeedsScope: "refresh_token"},

@@ -46,6 +46,13 @@ func (p *Provider) Describe(scope string) (text ScopeText, ok bool) {
 	return text, ok
 }
 
+// IdentityOnly says whether a scope only tells whose account it is, or keeps the connection alive.
+func (p *Provider) IdentityOnly(scope string) bool {
+	n := p.Normalize(scope)
+	same := func(s string) bool { return p.Normalize(s) == n }
+	return slices.ContainsFunc([]string{"openid", "email", "profile", "offline_access"}, same) || slices.ContainsFunc(p.Scope.Always, same)
+}
+
 func (p *Provider) listed(scope string) bool {
 	if _, ok := p.Scope.Text[scope]; ok {
 		return true

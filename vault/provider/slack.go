@@ -22,6 +22,7 @@ func slack() *Provider {
 		Identity: IdentityRules{
 			URL: "https://slack.com/api/auth.test", Method: "POST",
 			ID: []string{"team_id|enterprise_id", "user_id"}, Name: "user",
+			Tenants: []string{"team_id", "enterprise_id"},
 		},
 		Refresh: RefreshRules{
 			// Only when the app has token rotation; otherwise the token has no end.
