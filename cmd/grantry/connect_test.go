@@ -28,7 +28,44 @@ var (
 // the one that revokes has to bring the vendor that confirms.
 func TestConnectListRevoke(t *testing.T) {
 	t.Parallel()
-	g := newTerminal(t)
+	g := newTerminal(t, "")
+	g.connect(t)
+	var accounts []accountLine
+	if err := json.Unmarshal([]byte(g.run(t, 0, "connections", "list", "--json")), &accounts); err != nil || len(accounts) != 1 {
+		t.Fatalf("%d accounts, error %v", len(accounts), err)
+	}
+	if a := accounts[0]; a.State != "active" || a.Label != "alice@example.com" {
+		t.Errorf("the account is %s, %s", a.Label, a.State)
+	}
+	g.says(t, 0, "state +active(?s:.*)granted by +\\S+(?s:.*)last refresh +\\S+(?s:.*)last error +none\nnext try +none", "connections", "show", "ALICE@example.com")
+	g.says(t, 0, "None of 1 account", "connections", "list", "--older-than", "1d")
+	g.says(t, 2, "not both", "connections", "revoke", accounts[0].ID, "--provider", "slack")
+	g.says(t, 2, "must not be empty", "connections", "revoke", "--provider", "google", "--user", "")
+	g.says(t, 2, "longer than nothing", "connections", "revoke", "--older-than=-1h")
+	g.says(t, 0, "Nothing to revoke", "connections", "revoke", "--provider", "slack")
+	g.says(t, 0, "would revoke a_", "connections", "revoke", "--provider", "google", "--dry-run")
+	g.says(t, 0, "Nothing to confirm", "connections", "confirm", "google")
+	g.says(t, 0, "here and at google", "connections", "revoke", "--provider", "google")
+	g.says(t, 0, "alice@example.com .* revoked", "connections", "list")
+}
+
+// TestReapCommand has ages so short that alice's account is idle at once and forgotten soon after; a dry run says both and does neither.
+func TestReapCommand(t *testing.T) {
+	t.Parallel()
+	g := newTerminal(t, "reap: { idle: 1ms, revoked: 1ms }\n")
+	g.connect(t)
+	for _, v := range []struct{ say, state string }{{"^revoke a_.* alice@example.com .*not used since", "active"}, {"^forget a_.* revoked since", "revoked"}} {
+		g.says(t, 0, v.say, "connections", "reap", "--dry-run")
+		g.says(t, 0, "state +"+v.state, "connections", "show", "alice@example.com")
+		g.says(t, 0, v.say, "connections", "reap")
+	}
+	g.says(t, 0, "Nothing to reap", "connections", "reap")
+	g.says(t, 0, "No accounts", "connections", "list")
+}
+
+// connect lets alice connect google.
+func (g terminal) connect(t *testing.T) {
+	t.Helper()
 	out, in := io.Pipe()
 	done := make(chan int, 1)
 	go func() {
@@ -44,34 +81,16 @@ func TestConnectListRevoke(t *testing.T) {
 	if code := <-done; code != 0 {
 		t.Fatalf("connect ended with %d", code)
 	}
-
-	var accounts []accountLine
-	if err := json.Unmarshal([]byte(g.run(t, 0, "connections", "list", "--json")), &accounts); err != nil || len(accounts) != 1 {
-		t.Fatalf("%d accounts, error %v", len(accounts), err)
-	}
-	if a := accounts[0]; a.State != "active" || a.Label != "alice@example.com" {
-		t.Errorf("the account is %s, %s", a.Label, a.State)
-	}
-	g.says(t, 0, "next try +none", "connections", "show", "ALICE@example.com")
-	g.says(t, 0, "None of 1 account", "connections", "list", "--older-than", "1d")
-	g.says(t, 2, "not both", "connections", "revoke", accounts[0].ID, "--provider", "slack")
-	g.says(t, 2, "must not be empty", "connections", "revoke", "--provider", "google", "--user", "")
-	g.says(t, 2, "longer than nothing", "connections", "revoke", "--older-than=-1h")
-	g.says(t, 0, "Nothing to revoke", "connections", "revoke", "--provider", "slack")
-	g.says(t, 0, "would revoke a_", "connections", "revoke", "--provider", "google", "--dry-run")
-	g.says(t, 0, "Nothing to confirm", "connections", "confirm", "google")
-	g.says(t, 0, "here and at google", "connections", "revoke", "--provider", "google")
-	g.says(t, 0, "alice@example.com .* revoked", "connections", "list")
 }
 
 // terminal runs commands in a sandbox of its own.
 type terminal []string
 
-func newTerminal(t *testing.T) terminal {
+func newTerminal(t *testing.T, yaml string) terminal {
 	t.Helper()
 	dir := t.TempDir()
 	config := filepath.Join(dir, "grantry.yaml")
-	if err := os.WriteFile(config, nil, 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return terminal{"--sandbox", "--config", config, "--data-dir", filepath.Join(dir, "data"), "--listen", port.Get(t).Addr(), "--log-level", "error"}
