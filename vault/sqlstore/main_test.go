@@ -129,21 +129,22 @@ func foreverChild(ctx context.Context, path, arg string) error {
 }
 
 // appendEntry adds one entry after the head that it reads, and answers its number.
-func appendEntry(ctx context.Context, s *sqlstore.Store) (seq int64, err error) {
+func appendEntry(ctx context.Context, s *sqlstore.Store, kind string) (seq int64, err error) {
 	err = s.Update(ctx, func(tx vault.Tx) error {
 		head, mac, err := tx.Audit().Head("main")
 		if err != nil {
 			return err
 		}
 		seq = head + 1
-		return tx.Audit().Append([]vault.AuditRow{{Stream: "main", Seq: seq, Kind: "k", Body: append([]byte{}, mac...), MAC: fmt.Appendf(nil, "after %d", head)}})
+		return tx.Audit().Append([]vault.AuditRow{{Stream: "main", Seq: seq, Kind: kind, Body: append([]byte{}, mac...), MAC: fmt.Appendf(nil, "after %d", head)}})
 	})
 	return seq, err
 }
 
-// appendChild appends arg entries, and prints each number once it is committed.
+// appendChild appends entries, as many and of the kind that arg says, and prints each number once it is committed.
 func appendChild(ctx context.Context, path, arg string) error {
-	n, err := strconv.Atoi(arg)
+	each, kind, _ := strings.Cut(arg, " ")
+	n, err := strconv.Atoi(each)
 	if err != nil {
 		return err
 	}
@@ -152,7 +153,7 @@ func appendChild(ctx context.Context, path, arg string) error {
 		return err
 	}
 	for range n {
-		seq, err := appendEntry(ctx, s)
+		seq, err := appendEntry(ctx, s, kind)
 		if err != nil {
 			return err
 		}
