@@ -177,6 +177,7 @@ func TestImportTable(t *testing.T) {
 	for pkg, want := range map[string]string{
 		"vault": "vault/provider vault/seal", "vault/provider": "", "tools/calendar": "vault/provider tools",
 		"tools/sandbox": "vault/provider", "consent/accounts": "vault vault/provider consent", "cmd/internal/app": "*",
+		"vault/storetest": "vault vault/provider vault/storetest/port", "vault/storetest/port": "",
 	} {
 		got, known := rule(pkg)
 		if !known || strings.Join(got, " ") != want {
@@ -188,5 +189,8 @@ func TestImportTable(t *testing.T) {
 	}
 	if matches("vault/sqlstore", []string{"vault"}) || !matches("tools/crm", []string{"tools/*"}) {
 		t.Error("patterns match too much or too little")
+	}
+	if !kit("vault/storetest/port") || !kit("bench/fleet") || kit("vault") || kit("") {
+		t.Error("kits are taken for what they are not, or not for what they are")
 	}
 }
