@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"sync"
 	"time"
 
@@ -353,9 +352,7 @@ func (s *Server) tellWhenDone(c *call, t vault.Ticket) {
 		if err != nil || got.State != vault.TicketDone {
 			return
 		}
-		err = s.mcp.SendNotificationToSpecificClient(session, string(mcpgo.MethodNotificationElicitationComplete),
-			map[string]any{"elicitationId": elicitationID(t)})
-		if err != nil && !errors.Is(err, server.ErrSessionNotFound) {
+		if err := s.tellComplete(ctx, owner, session, elicitationID(t)); err != nil {
 			s.log.InfoContext(ctx, "telling client of completion", "error", err)
 		}
 	})

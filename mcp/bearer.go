@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,20 +26,20 @@ func (s *Server) bearer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Has("access_token") {
 			s.unproved(r, "token_in_query")
-			s.challenge(w, http.StatusBadRequest, "invalid_request", "A token may only be sent in the Authorization header.")
+			s.challenge(w, http.StatusBadRequest, "invalid_request", "A token may only be sent in the Authorization header.", s.minimal())
 			return
 		}
 		raw, given := bearerOf(r)
 		if !given || s.cfg.Verifier == nil {
 			s.unproved(r, "no_token")
-			s.challenge(w, http.StatusUnauthorized, "", "An access token is needed.")
+			s.challenge(w, http.StatusUnauthorized, "", "An access token is needed.", s.minimal())
 			return
 		}
-		person, agent, err := s.cfg.Verifier.Verify(r.Context(), raw)
+		b, err := s.cfg.Verifier.Verify(r.Context(), raw)
 		if bad, ok := errors.AsType[*TokenError](err); ok {
 			s.log.InfoContext(r.Context(), "token refused", "check", bad.Check)
 			s.unproved(r, strings.ReplaceAll(bad.Check, " ", "_"))
-			s.challenge(w, http.StatusUnauthorized, "invalid_token", "The access token is not valid here ("+bad.Check+").")
+			s.challenge(w, http.StatusUnauthorized, "invalid_token", "The access token is not valid here ("+bad.Check+").", s.minimal())
 			return
 		}
 		if err != nil {
@@ -49,7 +50,11 @@ func (s *Server) bearer(next http.Handler) http.Handler {
 			return
 		}
 		r.Header.Del("Authorization") // nothing behind this line needs it (R37)
-		next.ServeHTTP(w, r.WithContext(withOrigin(r.Context(), origin{person: person, agent: agent})))
+		o := origin{person: b.Person, agent: b.Agent, scopes: b.Scopes, until: b.Expires, again: func(ctx context.Context) error {
+			_, err := s.cfg.Verifier.Verify(ctx, raw)
+			return err
+		}}
+		next.ServeHTTP(w, r.WithContext(withOrigin(r.Context(), o)))
 	})
 }
 
@@ -64,18 +69,26 @@ func bearerOf(r *http.Request) (string, bool) {
 }
 
 // challenge answers with the WWW-Authenticate of RFC 6750 §3 and RFC 9728 §5.1.
-// code is empty when no token was sent.
-func (s *Server) challenge(w http.ResponseWriter, status int, code, text string) {
+// code is empty when no token was sent; scopes are what to ask for.
+func (s *Server) challenge(w http.ResponseWriter, status int, code, text string, scopes []string) {
 	params := []string{}
 	if code != "" {
 		params = append(params, fmt.Sprintf("error=%q", code), fmt.Sprintf("error_description=%q", text))
 	}
 	params = append(params, fmt.Sprintf("resource_metadata=%q", s.cfg.PublicURL+metadataPath+"/mcp"))
-	if len(s.cfg.Scopes) > 0 {
-		params = append(params, fmt.Sprintf("scope=%q", strings.Join(s.cfg.Scopes, " ")))
+	if len(scopes) > 0 {
+		params = append(params, fmt.Sprintf("scope=%q", strings.Join(scopes, " ")))
 	}
 	w.Header().Set("WWW-Authenticate", "Bearer "+strings.Join(params, ", "))
 	http.Error(w, text, status)
+}
+
+// minimal is the least that a token must carry to be of use here (R30).
+func (s *Server) minimal() []string {
+	if s.cfg.RequireScopes {
+		return []string{ScopeRead}
+	}
+	return s.cfg.Scopes
 }
 
 const metadataPath = "/.well-known/oauth-protected-resource"
@@ -89,13 +102,20 @@ type metadata struct {
 	Name     string   `json:"resource_name"`
 }
 
+func (s *Server) supported() []string {
+	if s.cfg.RequireScopes {
+		return OwnScopes()
+	}
+	return s.cfg.Scopes
+}
+
 // ProtectedResource serves the metadata of RFC 9728, for GET and HEAD of
 // /.well-known/oauth-protected-resource and of the same with /mcp behind it.
 // The resource is {public_url}/mcp whatever the request's Host says (R31).
 func (s *Server) ProtectedResource() http.Handler {
 	body, err := json.Marshal(metadata{
 		Resource: s.cfg.PublicURL + "/mcp", Servers: append([]string{}, s.cfg.Issuers...),
-		Scopes: s.cfg.Scopes, Methods: []string{"header"}, Name: "Grantry",
+		Scopes: s.supported(), Methods: []string{"header"}, Name: "Grantry",
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {

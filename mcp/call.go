@@ -94,9 +94,12 @@ func (s *Server) begin(ctx context.Context, req mcpgo.CallToolRequest, ref strin
 	if c.person, c.agent, err = s.identify(o, c.peer, c.vault); err != nil {
 		return nil, failed(wordsInternal(ref))
 	}
-	if what := s.limits.take(c.person.Caller, c.agent, e.kind != tools.Read && !e.own); what != "" {
+	if what, wait := s.limits.take(c.person.Caller, c.agent, e.kind != tools.Read && !e.own); what != "" {
 		s.refused(ctx, c, o, what)
-		return nil, failed(wordsRate(what))
+		if to, ok := sinkOf(ctx); ok {
+			to.later(wait)
+		}
+		return nil, failed(wordsRate(what, wait))
 	}
 	c.source = source{vault: c.vault, person: c.person, agent: c.agent, tool: e.tool.Name, call: ref}
 	return c, nil

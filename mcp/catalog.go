@@ -18,7 +18,11 @@ type entry struct {
 	// own says that the tool is about Grantry itself: no policy of writes applies.
 	own  bool
 	hash func() string // of all that a client is told of it
-	run  func(ctx context.Context, c *call) (*tools.Result, error)
+	// requires are the capabilities without which a modern client cannot call it. No
+	// tool of the product has any: where something is lacking, each has an answer that
+	// every client can show.
+	requires []string
+	run      func(ctx context.Context, c *call) (*tools.Result, error)
 }
 
 // catalog is all tools, vendor tools first, in the order of the config.
@@ -46,4 +50,32 @@ func describe(name, title, description string, in, out json.RawMessage, a tools.
 			IdempotentHint: &a.Idempotent, OpenWorldHint: &a.OpenWorld,
 		},
 	}
+}
+
+// capabilityError says what a client would have to declare. mcp-go's handlers cannot answer with it.
+type capabilityError struct {
+	required map[string]struct{} // a ClientCapabilities object (2026-07-28, basic "Error Codes")
+}
+
+func (e *capabilityError) Error() string {
+	return "the client does not declare a capability that this tool cannot do without"
+}
+
+// demands refuses a modern call whose client lacks what the tool requires.
+func (e entry) demands(m message) error {
+	if len(e.requires) == 0 || !m.modern() {
+		return nil
+	}
+	var declared map[string]json.RawMessage
+	_ = json.Unmarshal(m.capabilities, &declared)
+	lacks := map[string]struct{}{}
+	for _, name := range e.requires {
+		if _, ok := declared[name]; !ok {
+			lacks[name] = struct{}{}
+		}
+	}
+	if len(lacks) == 0 {
+		return nil
+	}
+	return &capabilityError{required: lacks}
 }

@@ -2,12 +2,8 @@ package mcp
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
-	"io"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 
@@ -30,6 +26,11 @@ const (
 type origin struct {
 	person vault.Person
 	agent  vault.Agent
+	scopes []string  // of the bearer
+	until  time.Time // the bearer's end; zero = none
+	// again proves the bearer once more; nil where there is none.
+	again  func(context.Context) error
+	client client // of the 2025 era
 	stdio  bool
 }
 
@@ -46,111 +47,32 @@ func originOf(ctx context.Context) (origin, bool) {
 
 // client is what a 2025-era client said in its initialize.
 type client struct {
-	owner   pair
-	version string // negotiated; "" until it has initialized
+	id      string // of its session
+	version string // negotiated
 	url     bool   // declared elicitation.url
+	form    bool   // declared elicitation with forms
 	name    string
-	used    time.Time
 }
 
-const (
-	maxClients         = 20_000
-	maxClientsPerOwner = 200
-	clientTTL          = 24 * time.Hour // without a request
-)
-
-// clients are the sessions of the 2025 era. Their ids are random, and one is
-// good only with the bearer of the caller and agent who began it.
-type clients struct {
-	now    func() time.Time
-	random io.Reader
-
-	mu   sync.Mutex
-	byID map[string]*client
-}
-
-func newClients(now func() time.Time, random io.Reader) *clients {
-	return &clients{now: now, random: random, byID: map[string]*client{}}
-}
-
-// begin makes a session for owner and answers its id, 32 characters.
-func (c *clients) begin(owner pair) string {
-	raw := make([]byte, 24)
-	if _, err := io.ReadFull(c.random, raw); err != nil {
-		_, _ = rand.Read(raw) // never fails
-	}
-	id := base64.RawURLEncoding.EncodeToString(raw)
-	c.put(id, owner)
-	return id
-}
-
-func (c *clients) put(id string, owner pair) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.makeRoom(owner)
-	c.byID[id] = &client{owner: owner, used: c.now()}
-}
-
-// makeRoom drops what ran out and, at a limit, the session that was used
-// longest ago. Called with mu held.
-func (c *clients) makeRoom(owner pair) {
-	if len(c.byID) < maxClientsPerOwner {
-		return
-	}
-	oldest, own, total := "", 0, len(c.byID)
-	limit := c.now().Add(-clientTTL)
-	for id, x := range c.byID {
-		if x.used.Before(limit) {
-			delete(c.byID, id)
-			continue
-		}
-		if x.owner == owner {
-			own++
-		}
-		if (total >= maxClients || x.owner == owner) && (oldest == "" || x.used.Before(c.byID[oldest].used)) {
-			oldest = id
-		}
-	}
-	if own >= maxClientsPerOwner || len(c.byID) >= maxClients {
-		delete(c.byID, oldest)
-	}
-}
-
-// of is the session id of owner; the same answer for another's and for none.
-func (c *clients) of(id string, owner pair) (client, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	x := c.byID[id]
-	if x == nil || x.owner != owner {
-		return client{}, false
-	}
-	x.used = c.now()
-	return *x, true
-}
-
-func (c *clients) end(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.byID, id)
-}
-
-// remember notes what a client said in its initialize, before the answer is written.
+// remember notes what the client on stdio said in its initialize, before the
+// answer is written. Over HTTP the session's id holds it.
 func (s *Server) remember(ctx context.Context, _ any, req *mcpgo.InitializeRequest, res *mcpgo.InitializeResult) {
-	session := server.ClientSessionFromContext(ctx)
-	if session == nil || res == nil {
+	if o, _ := originOf(ctx); !o.stdio || res == nil {
 		return
 	}
-	s.clients.mu.Lock()
-	defer s.clients.mu.Unlock()
-	if x := s.clients.byID[session.SessionID()]; x != nil {
-		x.version = res.ProtocolVersion
-		x.url = declaresURL(&req.Params.Capabilities)
-		x.name = displayName(req.Params.ClientInfo)
-	}
+	s.local.Store(&client{
+		id: stdioSession, version: res.ProtocolVersion, name: displayName(req.Params.ClientInfo),
+		url: declaresURL(&req.Params.Capabilities), form: declaresForm(&req.Params.Capabilities),
+	})
 }
 
 func declaresURL(c *mcpgo.ClientCapabilities) bool {
 	return c != nil && c.Elicitation != nil && c.Elicitation.URL != nil
+}
+
+// declaresForm says whether the client shows forms: an empty declaration is of 2025-06-18 and means them.
+func declaresForm(c *mcpgo.ClientCapabilities) bool {
+	return c != nil && c.Elicitation != nil && (c.Elicitation.Form != nil || c.Elicitation.URL == nil)
 }
 
 // displayName is what a client calls itself, short and printable. Nothing vouches for it.
@@ -196,15 +118,11 @@ func (s *Server) peerOf(ctx context.Context, o origin) peer {
 		}
 		return p
 	}
-	session := server.ClientSessionFromContext(ctx)
-	if session == nil {
-		return peer{}
+	x := o.client
+	if local := s.local.Load(); o.stdio && local != nil {
+		x = *local
 	}
-	x, ok := s.clients.of(session.SessionID(), o.owner())
-	if !ok {
-		return peer{}
-	}
-	p := peer{name: x.name, session: session.SessionID()}
+	p := peer{name: x.name, session: x.id}
 	if x.url && x.version == mcpgo.ProtocolVersion20251125 {
 		p.row = rowLegacy
 	}

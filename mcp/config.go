@@ -37,8 +37,11 @@ type Config struct {
 	Returns        func(connection string) error
 	AllowedOrigins []string // besides PublicURL's own: "https://inspector.example.com"
 	Issuers        []string // authorization servers for the metadata of RFC 9728
-	Scopes         []string // that clients are told to ask of them; nil = openid
-	Verifier       TokenVerifier
+	Scopes         []string // that clients are told to ask of them; nil = openid; not used with RequireScopes
+	// RequireScopes asks tokens for our own scopes, see [OwnScopes].
+	RequireScopes bool
+	Verifier      TokenVerifier
+	Records       Records // needed with a Verifier
 
 	// Local is the person of a local vault (stdio). An empty Issuer becomes "local:" and the vault's id.
 	Local *vault.Person
@@ -49,6 +52,7 @@ type Config struct {
 	Version    string
 	WaitFor    time.Duration // how long a call waits for a person; 0 = 25 s
 	MaxWaiting int           // how many calls wait at most; 0 = 64
+	Pulse      time.Duration // how often open streams are looked after; 0 = 10 s
 	Limits     Limits
 	Now        func() time.Time // nil = time.Now
 	Rand       io.Reader        // nil = crypto/rand
@@ -61,10 +65,10 @@ type Limits struct {
 	WritesPerMinute int
 }
 
-// TokenVerifier proves the bearer of an HTTP request. [Verifier] is one.
+// TokenVerifier proves the bearer of an HTTP request. [Verifier] is one, and so is [Issuers].
 type TokenVerifier interface {
-	// Verify answers whose token raw is and who acts. A *TokenError says that the token is not good; any other error, that it could not be told.
-	Verify(ctx context.Context, raw string) (vault.Person, vault.Agent, error)
+	// Verify answers what a good token says. A *TokenError says that the token is not good; any other error, that it could not be told.
+	Verify(ctx context.Context, raw string) (Bearer, error)
 }
 
 // Notice is an error whose text is for the person: what is wrong and what to do next.
@@ -92,6 +96,9 @@ func (c *Config) complete() error {
 	if u, err := url.Parse(c.PublicURL); err != nil || u.Host == "" || u.Path != "" {
 		problems = append(problems, fmt.Errorf("public URL %q is not an origin", c.PublicURL))
 	}
+	if c.Verifier != nil && c.Records == nil {
+		problems = append(problems, errors.New("no records for sessions"))
+	}
 	if c.Writes == "" {
 		c.Writes = ruleAsk
 	}
@@ -113,6 +120,9 @@ func (c *Config) fill() {
 	}
 	if c.MaxWaiting == 0 {
 		c.MaxWaiting = defaultWaiting
+	}
+	if c.Pulse == 0 {
+		c.Pulse = pulse
 	}
 	if c.Now == nil {
 		c.Now = time.Now

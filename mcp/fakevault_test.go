@@ -40,6 +40,7 @@ type fakeVault struct {
 	offered  []map[string]string
 	lack     *vault.ConsentError // answered by every exchange when set
 	err      error               // the same, of any kind
+	recs     *fakeRecords
 	ttl      time.Duration
 }
 

@@ -54,19 +54,20 @@ func (l *lockedBuffer) String() string { l.mu.Lock(); defer l.mu.Unlock(); retur
 // tokens are the bearers that the test's verifier takes.
 type tokens map[string]vault.Person
 
-func (v tokens) Verify(_ context.Context, raw string) (vault.Person, vault.Agent, error) {
+func (v tokens) Verify(_ context.Context, raw string) (mcp.Bearer, error) {
+	raw, scopes, _ := strings.Cut(raw, "+") // PERSON/AGENT+SCOPE+SCOPE
 	name, agent, _ := strings.Cut(raw, "/")
 	if raw == "down" {
-		return vault.Person{}, vault.Agent{}, errors.New("getting keys: connection refused")
+		return mcp.Bearer{}, errors.New("getting keys: connection refused")
 	}
 	p, ok := v[name]
 	if !ok {
-		return vault.Person{}, vault.Agent{}, &mcp.TokenError{Check: "signature"}
+		return mcp.Bearer{}, &mcp.TokenError{Check: "signature"}
 	}
 	if agent == "" {
 		agent = "agent-1"
 	}
-	return p, vault.Agent{Issuer: p.Issuer, ID: agent}, nil
+	return mcp.Bearer{Person: p, Agent: vault.Agent{Issuer: p.Issuer, ID: agent}, Scopes: strings.FieldsFunc(scopes, func(r rune) bool { return r == '+' })}, nil
 }
 
 func newWorld(t *testing.T, change ...func(*mcp.Config)) *world {
@@ -79,6 +80,7 @@ func newWorld(t *testing.T, change ...func(*mcp.Config)) *world {
 		PublicURL:   publicURL,
 		Issuers:     []string{alice.Issuer},
 		Verifier:    tokens{"alice": alice, "bob": bob},
+		Records:     w.vault.records(),
 		Local:       &vault.Person{Caller: vault.Caller{Subject: "1000"}, Name: "me"},
 		OpenBrowser: func(link string) error { w.opened <- link; return nil },
 		Version:     "test",

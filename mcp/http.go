@@ -24,7 +24,7 @@ import (
 )
 
 const (
-	sessionIdle = 24 * time.Hour
+	sessionIdle = 15 * time.Minute // then mcp-go forgets what it holds of a session, which goes on
 	heartbeat   = 30 * time.Second // on the listening stream of the 2025 era
 )
 
@@ -32,17 +32,21 @@ const (
 // chain matters: nothing is read before the size is bounded, nothing runs
 // before the origin and the bearer are proved, and mcp-go comes last.
 // Checking the Host is the app's, for all its paths.
-func (s *Server) Handler() http.Handler {
+func (s *Server) Handler() http.Handler { return s.chain(s.bearer) }
+
+// chain is the endpoint; proved is how callers are proved.
+func (s *Server) chain(proved func(http.Handler) http.Handler) http.Handler {
 	s.background(func() { _, _ = s.vault.get(s.stopping) }) // what is offered is audited at the start; a failure shows at the first call
 	h := s.lifetime(s.streamable())
 	h = s.known(h)
 	h = s.inSession(h)
+	h = s.scoped(h)
 	h = s.parsed(h)
 	h = methods(h)
-	h = s.bearer(h)
+	h = proved(h)
 	h = s.origin(h)
 	h = http.MaxBytesHandler(h, maxBody)
-	return s.recovered(headers(h))
+	return streamed(s.recovered(headers(h)))
 }
 
 // streamable is mcp-go's transport. It has a goroutine that sweeps sessions, until Shutdown.
@@ -187,7 +191,7 @@ func (s *Server) known(next http.Handler) http.Handler {
 			if modern {
 				status = http.StatusBadRequest
 			}
-			rpcError(w, status, m.ID, codeOf(err), err.Error())
+			rpcError(w, status, m.ID, err)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -214,16 +218,16 @@ func (s *Server) parsed(next http.Handler) http.Handler {
 		}
 		body, err := io.ReadAll(r.Body)
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-			rpcError(w, http.StatusRequestEntityTooLarge, nil, mcpgo.INVALID_REQUEST, fmt.Sprintf("the message is larger than %d bytes", maxBody))
+			rpcError(w, http.StatusRequestEntityTooLarge, nil, fmt.Errorf("the message is larger than %d bytes", maxBody))
 			return
 		}
 		if err != nil {
-			rpcError(w, http.StatusBadRequest, nil, mcpgo.PARSE_ERROR, "the message could not be read to its end")
+			rpcError(w, http.StatusBadRequest, nil, errCut)
 			return
 		}
 		m, err := parse(body)
 		if err != nil {
-			rpcError(w, http.StatusBadRequest, m.ID, codeOf(err), err.Error())
+			rpcError(w, http.StatusBadRequest, m.ID, err)
 			return
 		}
 		// mcp-go keys cancellation by session and id, and modern requests have no session: one user could cancel another's call. Closing the stream cancels.
@@ -241,28 +245,39 @@ func modernHeader(r *http.Request) bool {
 	return mcpgo.IsModernProtocol(r.Header.Get(mcpgo.HeaderProtocolVersion))
 }
 
-// codeOf is the JSON-RPC code for an error of parse.
+// codeOf is the JSON-RPC code for an error of parse or of refusal.
 func codeOf(err error) int {
-	if errors.Is(err, errSyntax) {
+	if errors.Is(err, errSyntax) || errors.Is(err, errCut) {
 		return mcpgo.PARSE_ERROR
 	}
 	if _, ok := errors.AsType[*paramsError](err); ok {
 		return mcpgo.INVALID_PARAMS
 	}
+	if _, ok := errors.AsType[*capabilityError](err); ok {
+		return mcpgo.MISSING_REQUIRED_CLIENT_CAPABILITY
+	}
 	return mcpgo.INVALID_REQUEST
 }
 
-func rpcError(w http.ResponseWriter, status int, id json.RawMessage, code int, text string) {
+// dataOf is what an error tells a program, nil for nothing.
+func dataOf(err error) any {
+	if e, ok := errors.AsType[*capabilityError](err); ok {
+		return map[string]any{"requiredCapabilities": e.required}
+	}
+	return nil
+}
+
+func rpcError(w http.ResponseWriter, status int, id json.RawMessage, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(errorMessage(id, code, text))
+	_ = json.NewEncoder(w).Encode(errorMessage(id, codeOf(err), err.Error(), dataOf(err)))
 }
 
 // errorMessage is a JSON-RPC error; a nil id is written as null.
-func errorMessage(id json.RawMessage, code int, text string) mcpgo.JSONRPCError {
+func errorMessage(id json.RawMessage, code int, text string, data any) mcpgo.JSONRPCError {
 	return mcpgo.JSONRPCError{
 		JSONRPC: mcpgo.JSONRPC_VERSION, ID: requestID(id),
-		Error: mcpgo.NewJSONRPCErrorDetails(code, text, nil),
+		Error: mcpgo.NewJSONRPCErrorDetails(code, text, data),
 	}
 }
 

@@ -34,8 +34,10 @@ type issuer struct {
 	mu     sync.Mutex
 	keys   []map[string]any // of the set, as JSON
 	down   bool
-	claims string // issuer in the metadata, "" = its own
-	pad    int    // bytes of spaces behind the keys
+	claims string                    // issuer in the metadata, "" = its own
+	pad    int                       // bytes of spaces behind the keys
+	opaque map[string]map[string]any // tokens by what introspection says of them; nil = there is none
+	asked  []string                  // about which tokens
 }
 
 func newIssuer(t *testing.T) *issuer {
@@ -49,6 +51,7 @@ func newIssuer(t *testing.T) *issuer {
 	i.publish("k1", key.Public(), "")
 	mux := http.NewServeMux()
 	mux.HandleFunc("/.well-known/openid-configuration", i.metadata)
+	mux.HandleFunc("/introspect", i.introspect)
 	mux.HandleFunc("/jwks", func(w http.ResponseWriter, _ *http.Request) {
 		i.fetches.Add(1)
 		i.mu.Lock()
@@ -72,7 +75,33 @@ func (i *issuer) metadata(w http.ResponseWriter, _ *http.Request) {
 	if name == "" {
 		name = i.srv.URL
 	}
-	_ = json.NewEncoder(w).Encode(map[string]string{"issuer": name, "jwks_uri": i.srv.URL + "/jwks"})
+	doc := map[string]string{"issuer": name, "jwks_uri": i.srv.URL + "/jwks"}
+	if i.opaque != nil {
+		doc["introspection_endpoint"] = i.srv.URL + "/introspect"
+	}
+	_ = json.NewEncoder(w).Encode(doc)
+}
+
+// introspect is RFC 7662 for the client grantry.
+func (i *issuer) introspect(w http.ResponseWriter, r *http.Request) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if id, secret, _ := r.BasicAuth(); i.down || id != "grantry" || secret != "s%25cret" || r.Method != http.MethodPost {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	token := r.FormValue("token")
+	i.asked = append(i.asked, token)
+	answer := map[string]any{"active": false}
+	if claims, ok := i.opaque[token]; ok {
+		answer = map[string]any{
+			"active": true, "iss": i.srv.URL, "aud": resource, "sub": "alice", "client_id": "agent-1",
+			"exp": i.now.Load() + 300, "scope": "tools:read openid",
+		}
+		maps.Copy(answer, claims)
+		maps.DeleteFunc(answer, func(_ string, v any) bool { return v == nil })
+	}
+	_ = json.NewEncoder(w).Encode(answer)
 }
 
 // publish adds a key to the set.

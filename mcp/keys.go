@@ -30,8 +30,11 @@ type keySet struct {
 	http         *http.Client
 	now          func() time.Time
 
+	given func(context.Context) ([]jose.JSONWebKey, error) // instead of fetching; nil = fetch
+
 	mu      sync.Mutex // held while fetching, so that there is one fetch at a time
 	keys    []jose.JSONWebKey
+	asking  string    // where opaque tokens are asked about, "" = nowhere
 	fetched time.Time // of keys
 	tried   time.Time
 }
@@ -42,7 +45,7 @@ func newKeySet(cfg VerifierConfig) (*keySet, error) {
 		*client = *cfg.HTTP
 	}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	k := &keySet{issuer: cfg.Issuer, loopbackHTTP: cfg.LoopbackHTTP, http: client, now: cfg.Now}
+	k := &keySet{issuer: cfg.Issuer, loopbackHTTP: cfg.LoopbackHTTP, http: client, now: cfg.Now, given: cfg.Keys}
 	if err := k.mayFetch(cfg.Issuer); err != nil {
 		return nil, err
 	}
@@ -79,25 +82,47 @@ func (k *keySet) verify(ctx context.Context, jws *jose.JSONWebSignature, header 
 func (k *keySet) get(ctx context.Context, header jose.Header) ([]jose.JSONWebKey, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	now := k.now()
-	found := k.matching(header)
-	if (len(found) == 0 || now.Sub(k.fetched) > keysFresh) && (k.tried.IsZero() || now.Sub(k.tried) >= fetchEvery) {
-		k.tried = now
-		keys, err := k.fetch(ctx)
-		if err == nil {
-			k.keys, k.fetched = keys, now
-			found = k.matching(header)
-		} else if k.fetched.IsZero() || now.Sub(k.fetched) > keysKept {
+	if len(k.matching(header)) == 0 || k.now().Sub(k.fetched) > keysFresh {
+		if err := k.refetch(ctx); err != nil {
 			return nil, err
 		}
 	}
-	switch {
-	case k.fetched.IsZero(), now.Sub(k.fetched) > keysKept:
-		return nil, errors.New("getting keys of issuer: it could not be reached")
-	case len(found) == 0:
-		return nil, &TokenError{"key id"}
+	if found := k.matching(header); len(found) > 0 {
+		return found, nil
 	}
-	return found, nil
+	return nil, &TokenError{"key id"}
+}
+
+// refetch fetches, unless it was just tried. Its error says that there is nothing
+// to go by: what was fetched before serves for a bounded time. Called with mu held.
+func (k *keySet) refetch(ctx context.Context) error {
+	now := k.now()
+	err := errors.New("getting keys of issuer: it could not be reached")
+	if k.tried.IsZero() || now.Sub(k.tried) >= fetchEvery {
+		k.tried = now
+		if err = k.fetch(ctx); err == nil {
+			k.fetched = now
+		}
+	}
+	if k.fetched.IsZero() || now.Sub(k.fetched) > keysKept {
+		return err
+	}
+	return nil
+}
+
+// introspection is where opaque tokens are asked about.
+func (k *keySet) introspection(ctx context.Context) (string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.now().Sub(k.fetched) > keysFresh {
+		if err := k.refetch(ctx); err != nil {
+			return "", err
+		}
+	}
+	if k.asking == "" {
+		return "", &TokenError{"form or algorithm"} // the issuer has only tokens that can be read
+	}
+	return k.asking, nil
 }
 
 // matching are the public signing keys of that id and algorithm; without an id, all of the algorithm.
@@ -116,36 +141,62 @@ func (k *keySet) matching(header jose.Header) (out []jose.JSONWebKey) {
 
 // fetch gets discovery (OpenID Connect Discovery §4, or RFC 8414) and the keys it names.
 // A client that leaves does not stop it.
-func (k *keySet) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
+func (k *keySet) fetch(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 	defer cancel()
-	var doc struct {
-		Issuer string `json:"issuer"`
-		JWKS   string `json:"jwks_uri"`
+	if k.given != nil {
+		keys, err := k.given(ctx)
+		if err == nil {
+			k.keys = keys
+		}
+		return err
 	}
-	err := getJSON(ctx, k.http, strings.TrimSuffix(k.issuer, "/")+"/.well-known/openid-configuration", &doc)
+	doc, err := k.discover(ctx)
+	if err != nil {
+		return err
+	}
+	keys, err := k.download(ctx, doc.JWKS)
+	if err != nil {
+		return err
+	}
+	k.keys, k.asking = keys, ""
+	if k.mayFetch(doc.Introspection) == nil {
+		k.asking = doc.Introspection
+	}
+	return nil
+}
+
+// discovered is what is read of an issuer's metadata.
+type discovered struct {
+	Issuer        string `json:"issuer"`
+	JWKS          string `json:"jwks_uri"`
+	Introspection string `json:"introspection_endpoint"`
+}
+
+func (k *keySet) discover(ctx context.Context) (doc discovered, err error) {
+	err = getJSON(ctx, k, strings.TrimSuffix(k.issuer, "/")+"/.well-known/openid-configuration", &doc)
 	if err != nil {
 		at, perr := wellKnown(k.issuer)
 		if perr != nil {
-			return nil, perr
+			return doc, perr
 		}
-		if second := getJSON(ctx, k.http, at, &doc); second != nil {
-			return nil, fmt.Errorf("reading metadata of issuer: %w", err)
+		if second := getJSON(ctx, k, at, &doc); second != nil {
+			return doc, fmt.Errorf("reading metadata of issuer: %w", err)
 		}
 	}
 	if doc.Issuer != k.issuer {
-		return nil, fmt.Errorf("reading metadata of issuer: it names the issuer %q, the configuration %q", doc.Issuer, k.issuer) // RFC 8414 §3.3
+		return doc, fmt.Errorf("reading metadata of issuer: it names the issuer %q, the configuration %q", doc.Issuer, k.issuer) // RFC 8414 §3.3
 	}
-	if err := k.mayFetch(doc.JWKS); err != nil {
-		return nil, err
-	}
+	return doc, k.mayFetch(doc.JWKS)
+}
+
+func (k *keySet) download(ctx context.Context, address string) (keys []jose.JSONWebKey, err error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
-	if err := getJSON(ctx, k.http, doc.JWKS, &set); err != nil {
+	if err := getJSON(ctx, k, address, &set); err != nil {
 		return nil, fmt.Errorf("reading keys of issuer: %w", err)
 	}
-	var keys []jose.JSONWebKey
 	for _, raw := range set.Keys {
 		var key jose.JSONWebKey
 		if json.Unmarshal(raw, &key) == nil { // a kind of key that we do not know must not hide the others
@@ -165,29 +216,38 @@ func wellKnown(issuer string) (string, error) {
 	return u.String(), nil
 }
 
-func getJSON[T any](ctx context.Context, client *http.Client, address string, into *T) error {
+func getJSON[T any](ctx context.Context, k *keySet, address string, into *T) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return fmt.Errorf("making request: %w", err)
 	}
-	req.Header.Set("Accept", "application/json")
-	resp, err := client.Do(req)
+	raw, err := k.do(req)
 	if err != nil {
-		return fmt.Errorf("getting %s: %w", address, err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("getting %s: HTTP %d", address, resp.StatusCode)
-	}
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxMetadata+1))
-	if err != nil {
-		return fmt.Errorf("getting %s: %w", address, err)
-	}
-	if len(raw) > maxMetadata {
-		return fmt.Errorf("getting %s: more than %d bytes", address, maxMetadata)
+		return err
 	}
 	if err := json.Unmarshal(raw, into); err != nil {
 		return fmt.Errorf("getting %s: not the JSON that was expected", address)
 	}
 	return nil
+}
+
+// do asks the issuer, and answers a body of bounded size.
+func (k *keySet) do(req *http.Request) ([]byte, error) {
+	req.Header.Set("Accept", "application/json")
+	resp, err := k.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("getting %s: %w", req.URL, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("getting %s: HTTP %d", req.URL, resp.StatusCode)
+	}
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxMetadata+1))
+	if err != nil {
+		return nil, fmt.Errorf("getting %s: %w", req.URL, err)
+	}
+	if len(raw) > maxMetadata {
+		return nil, fmt.Errorf("getting %s: more than %d bytes", req.URL, maxMetadata)
+	}
+	return raw, nil
 }

@@ -63,10 +63,11 @@ func newLimiter(l Limits, now func() time.Time) *limiter {
 	return &limiter{limits: l, now: now, pairs: map[pair]*counters{}}
 }
 
-// take counts one call; what = "" when it may run, else the limit that is used up.
-func (l *limiter) take(c vault.Caller, a vault.Agent, write bool) (what string) {
+// take counts one call; what = "" when it may run, else the limit that is used
+// up and how long that lasts.
+func (l *limiter) take(c vault.Caller, a vault.Agent, write bool) (what string, wait time.Duration) {
 	if l.limits == (Limits{}) {
-		return ""
+		return "", 0
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -80,13 +81,25 @@ func (l *limiter) take(c vault.Caller, a vault.Agent, write bool) (what string) 
 		l.pairs[key] = n
 	}
 	now := l.now()
-	if !n.calls.AllowN(now, 1) {
-		return "calls_per_minute"
+	if wait := taken(n.calls, now); wait > 0 {
+		return "calls_per_minute", wait
 	}
-	if write && !n.writes.AllowN(now, 1) {
-		return "writes_per_minute"
+	if write {
+		if wait := taken(n.writes, now); wait > 0 {
+			return "writes_per_minute", wait
+		}
 	}
-	return ""
+	return "", 0
+}
+
+// taken takes one, or says how long it is until there is one.
+func taken(l *rate.Limiter, now time.Time) time.Duration {
+	r := l.ReserveN(now, 1)
+	wait := r.DelayFrom(now)
+	if wait > 0 {
+		r.CancelAt(now)
+	}
+	return wait
 }
 
 func perMinute(n int) *rate.Limiter {

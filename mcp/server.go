@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
@@ -25,9 +26,13 @@ type Server struct {
 	vault   opener
 	mcp     *server.MCPServer
 	entries map[string]entry
-	clients *clients
+	local   atomic.Pointer[client] // on stdio, of the 2025 era
+	streams *streams
+	ended   *ended
 	asks    *asks
 	limits  *limiter
+	// asksClients: tools send requests to clients of the 2025 era while they run. None of the product's does.
+	asksClients bool
 
 	stopping context.Context // ends when the server stops: nothing waits for a person any more
 	stop     context.CancelFunc
@@ -38,14 +43,17 @@ type Server struct {
 }
 
 // New makes a server. It opens nothing and starts nothing that outlives Shutdown.
-func New(cfg Config) (*Server, error) {
+func New(cfg Config) (*Server, error) { return newServer(cfg) }
+
+func newServer(cfg Config, more ...server.ServerOption) (*Server, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, fmt.Errorf("configuring MCP server: %w", err)
 	}
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, vault: opener{open: cfg.Open},
 		entries: map[string]entry{},
-		clients: newClients(cfg.Now, cfg.Rand),
+		streams: &streams{held: map[string]sink{}},
+		ended:   newEnded(cfg.Records, cfg.Now),
 		asks:    newAsks(cfg.MaxWaiting),
 		limits:  newLimiter(cfg.Limits, cfg.Now),
 	}
@@ -53,13 +61,14 @@ func New(cfg Config) (*Server, error) {
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	hooks := &server.Hooks{}
 	hooks.AddAfterInitialize(s.remember)
-	s.mcp = server.NewMCPServer("grantry", cfg.Version,
+	hooks.AddAfterListTools(s.filter)
+	s.mcp = server.NewMCPServer("grantry", cfg.Version, append([]server.ServerOption{
 		server.WithTitle("Grantry"),
 		server.WithInstructions(instructions),
 		server.WithToolCapabilities(true),
 		server.WithCacheHints(0, mcpgo.CacheScopePrivate),
 		server.WithHooks(hooks),
-	)
+	}, more...)...)
 	for _, e := range s.catalog() {
 		if _, double := s.entries[e.tool.Name]; double {
 			return nil, fmt.Errorf("configuring MCP server: two tools are named %s", e.tool.Name)

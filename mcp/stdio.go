@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,13 +33,12 @@ const (
 // input, has five workers, and shows a panic's value to the client.
 func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error {
 	t := newStdio(s, out)
-	s.clients.put(stdioSession, origin{stdio: true}.owner())
-	defer s.clients.end(stdioSession)
+	defer s.streams.hold(stdioSession, t)()
 	if err := s.mcp.RegisterSession(ctx, t); err != nil {
 		return fmt.Errorf("serving stdio: %w", err)
 	}
 	defer s.mcp.UnregisterSession(context.WithoutCancel(ctx), stdioSession)
-	go t.notify()
+	go t.forward()
 	defer t.close()
 
 	lines := make(chan line)
@@ -61,7 +61,7 @@ type stdio struct {
 	writing sync.Mutex
 	notes   chan mcpgo.JSONRPCNotification
 	closing chan struct{}
-	noted   chan struct{} // closed when notify has returned
+	noted   chan struct{} // closed when forward has returned
 	ready   atomic.Bool
 
 	ctx     context.Context // of all requests
@@ -83,9 +83,15 @@ func newStdio(s *Server, out io.Writer) *stdio {
 	}
 	// What a modern message declares is read from the message, never from the session, so both eras can have the one.
 	ctx := s.mcp.WithContext(context.Background(), t)
-	t.ctx, t.cancel = context.WithCancel(withOrigin(ctx, origin{stdio: true}))
+	t.ctx, t.cancel = context.WithCancel(withSink(withOrigin(ctx, origin{stdio: true}), t))
 	return t
 }
+
+// notify implements sink.
+func (t *stdio) notify(n mcpgo.JSONRPCNotification) { t.write(n) }
+
+// later implements sink; the words of the refusal say it.
+func (t *stdio) later(time.Duration) {}
 
 // SessionID implements server.ClientSession.
 func (t *stdio) SessionID() string { return stdioSession }
@@ -157,7 +163,7 @@ func (t *stdio) serve(ctx context.Context, lines <-chan line) error {
 // take starts what a line asks for.
 func (t *stdio) take(ctx context.Context, l line) {
 	if l.long {
-		t.write(errorMessage(nil, mcpgo.INVALID_REQUEST, fmt.Sprintf("the message is larger than %d bytes", maxBody)))
+		t.write(errorMessage(nil, mcpgo.INVALID_REQUEST, fmt.Sprintf("the message is larger than %d bytes", maxBody), nil))
 		return
 	}
 	if len(bytes.TrimSpace(l.raw)) == 0 {
@@ -169,7 +175,7 @@ func (t *stdio) take(ctx context.Context, l line) {
 	}
 	switch {
 	case err != nil:
-		t.write(errorMessage(m.ID, codeOf(err), err.Error()))
+		t.write(errorMessage(m.ID, codeOf(err), err.Error(), dataOf(err)))
 	case m.Method == "": // a response, and we ask nothing
 	case m.ID == nil:
 		t.cancelled(m, l.raw)
@@ -201,10 +207,20 @@ func (t *stdio) request(m message, raw []byte) {
 		// mcp-go ends a listen request, with its final result, when its context does.
 		defer context.AfterFunc(t.s.stopping, cancel)()
 	}
-	res := t.s.mcp.HandleMessage(ctx, raw)
-	if res != nil && !t.givenUp(m) {
+	if res := t.answer(ctx, m, raw); res != nil && !t.givenUp(m) {
 		t.write(res)
 	}
+}
+
+// answer asks mcp-go. A panic ends one request, not the process, and is in no answer (R45).
+func (t *stdio) answer(ctx context.Context, m message, raw []byte) (res mcpgo.JSONRPCMessage) {
+	defer func() {
+		if p := recover(); p != nil {
+			t.s.log.ErrorContext(ctx, "request panicked", "method", m.Method, "stack", string(debug.Stack()))
+			res = errorMessage(m.ID, mcpgo.INTERNAL_ERROR, "internal error", nil)
+		}
+	}()
+	return t.s.mcp.HandleMessage(ctx, raw)
 }
 
 func (t *stdio) begin(m message) {
@@ -246,8 +262,8 @@ func (t *stdio) cancelled(m message, raw []byte) {
 	}
 }
 
-// notify writes notifications until close.
-func (t *stdio) notify() {
+// forward writes mcp-go's own notifications until close.
+func (t *stdio) forward() {
 	defer close(t.noted)
 	for {
 		select {

@@ -24,6 +24,9 @@ type message struct {
 	Version string          // protocol version in _meta, "" in the 2025 era
 	Name    string          // of the tool
 	Cursor  string          // of a list
+
+	params       json.RawMessage
+	capabilities json.RawMessage // that a modern client declares in _meta
 }
 
 func (m message) modern() bool { return mcpgo.IsModernProtocol(m.Version) }
@@ -33,6 +36,7 @@ var (
 	errShape  = errors.New("the message is not one JSON-RPC object (no batch) in which each name stands once")
 	errID     = errors.New("the id of a request must be a string or a number")
 	errDeep   = errors.New("the message is nested too deeply")
+	errCut    = errors.New("the message could not be read to its end")
 )
 
 // decisive are the names that decide what a message does. encoding/json would take
@@ -121,8 +125,10 @@ func (m *message) read(params json.RawMessage) error {
 			return &paramsError{"params." + name + " must be an object"}
 		}
 	}
+	m.params = params
 	var meta map[string]json.RawMessage
 	_ = json.Unmarshal(p["_meta"], &meta)
+	m.capabilities = meta[mcpgo.MetaKeyClientCapabilities]
 	_ = json.Unmarshal(meta[mcpgo.MetaKeyProtocolVersion], &m.Version)
 	_ = json.Unmarshal(p["name"], &m.Name)
 	_ = json.Unmarshal(p["cursor"], &m.Cursor)
@@ -139,9 +145,11 @@ func (e *paramsError) Error() string { return e.text }
 func (s *Server) refusal(m message) error {
 	switch mcpgo.MCPMethod(m.Method) {
 	case mcpgo.MethodToolsCall:
-		if _, ok := s.entries[m.Name]; !ok {
+		e, ok := s.entries[m.Name]
+		if !ok {
 			return &paramsError{wordsNoTool(m.Name, s.ToolNames())}
 		}
+		return e.demands(m)
 	case mcpgo.MethodToolsList:
 		if m.Cursor != "" {
 			return &paramsError{"params.cursor is not one that Grantry gave: leave it out, all tools are on one page"}

@@ -3,7 +3,6 @@ package mcp
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,6 +14,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/grantry/grantry/vault"
+	"github.com/grantry/grantry/vault/provider"
 )
 
 const (
@@ -39,26 +39,40 @@ type VerifierConfig struct {
 	OIDCClientIDs []string // ours at this issuer: a token of type JWT for one of them is an ID token
 	SubjectClaims []string // nil = sub
 	AgentClaims   []string // nil = act.sub, client_id, azp, appid, cid
-	HTTP          *http.Client
+	// ClientID and ClientSecret are ours at the issuer: with a secret, opaque tokens are asked about there (RFC 7662).
+	ClientID     string
+	ClientSecret provider.Secret
+	// Keys answers the issuer's public keys where they need not be fetched: those of the built-in server.
+	Keys func(context.Context) ([]jose.JSONWebKey, error)
+	HTTP *http.Client
 	// LoopbackHTTP allows a plain http issuer on loopback.
 	LoopbackHTTP bool
 	Now          func() time.Time // nil = time.Now
 }
 
-// Verifier proves JWT access tokens of one issuer (RFC 9068, RFC 8725).
+// Verifier proves access tokens of one issuer: JWTs (RFC 9068, RFC 8725), and
+// opaque ones where it has a client at the issuer (RFC 7662).
 type Verifier struct {
-	cfg  VerifierConfig
-	keys *keySet
+	cfg    VerifierConfig
+	keys   *keySet
+	opaque *introspector // nil: the issuer is not asked
 
 	mu       sync.Mutex
 	verified map[[sha256.Size]byte]verified
 }
 
-// verified is what a good token said.
+// verified is what a good token said, and until when that is taken for true.
 type verified struct {
-	person  vault.Person
-	agent   vault.Agent
-	expires time.Time
+	bearer Bearer
+	until  time.Time
+}
+
+// Bearer is what a good access token says.
+type Bearer struct {
+	Person  vault.Person
+	Agent   vault.Agent
+	Scopes  []string  // as granted
+	Expires time.Time // zero = never said
 }
 
 // NewVerifier makes a verifier. It fetches nothing until the first token comes.
@@ -82,38 +96,38 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuring verifier: %w", err)
 	}
-	return &Verifier{cfg: cfg, keys: keys, verified: map[[sha256.Size]byte]verified{}}, nil
+	return &Verifier{cfg: cfg, keys: keys, opaque: newIntrospector(cfg, keys), verified: map[[sha256.Size]byte]verified{}}, nil
 }
 
 // Verify answers whose token raw is and who acts. A *TokenError says that it is
-// not good; any other error, that the issuer's keys could not be had.
-func (v *Verifier) Verify(ctx context.Context, raw string) (vault.Person, vault.Agent, error) {
+// not good; any other error, that the issuer could not be asked.
+func (v *Verifier) Verify(ctx context.Context, raw string) (Bearer, error) {
 	key := sha256.Sum256([]byte(raw))
 	now := v.cfg.Now()
 	v.mu.Lock()
 	known, ok := v.verified[key]
 	v.mu.Unlock()
-	if ok && now.Before(known.expires) {
-		return known.person, known.agent, nil
+	if ok && now.Before(known.until) {
+		return known.bearer, nil
 	}
 	fresh, err := v.verify(ctx, raw)
 	if err != nil {
-		return vault.Person{}, vault.Agent{}, err
+		return Bearer{}, err
 	}
 	v.remember(key, fresh)
-	return fresh.person, fresh.agent, nil
+	return fresh.bearer, nil
 }
 
 func (v *Verifier) remember(key [sha256.Size]byte, what verified) {
 	now := v.cfg.Now()
-	if limit := now.Add(maxTokenLife); what.expires.After(limit) {
-		what.expires = limit
+	if limit := now.Add(maxTokenLife); what.until.After(limit) {
+		what.until = limit
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if len(v.verified) >= maxVerified {
 		for k, x := range v.verified {
-			if now.After(x.expires) {
+			if now.After(x.until) {
 				delete(v.verified, k)
 			}
 		}
@@ -126,6 +140,9 @@ func (v *Verifier) remember(key [sha256.Size]byte, what verified) {
 
 // verify looks at the whole token: header, signature, claims, in this order.
 func (v *Verifier) verify(ctx context.Context, raw string) (verified, error) {
+	if v.opaque != nil && !readable(raw) {
+		return v.introspect(ctx, raw)
+	}
 	jws, err := jose.ParseSignedCompact(raw, algorithms())
 	if err != nil || len(jws.Signatures) != 1 {
 		return verified{}, &TokenError{"form or algorithm"}
@@ -147,33 +164,39 @@ func (v *Verifier) verify(ctx context.Context, raw string) (verified, error) {
 	if check := v.check(c, typ); check != "" {
 		return verified{}, &TokenError{check}
 	}
-	return v.identify(c)
+	b, err := v.identify(c)
+	return verified{b, b.Expires}, err
 }
 
-// claims are those of RFC 7519 §4.1 that are checked, and all by exact name.
-type claims struct {
-	issuer             string
-	audience           audience
-	expires, notBefore *numericDate
-	all                map[string]json.RawMessage
+// introspect asks the issuer. What it answers is checked like a token's claims;
+// what it may leave out (RFC 7662 §2.2) counts as said, but for the audience: a token for anything is not one for us.
+func (v *Verifier) introspect(ctx context.Context, raw string) (verified, error) {
+	now := v.cfg.Now()
+	c, err := v.opaque.ask(ctx, raw, now)
+	if err != nil {
+		return verified{}, err
+	}
+	if c.issuer == "" {
+		c.issuer = v.cfg.Issuer
+	}
+	until := now.Add(introspectedFor)
+	if c.expires == nil {
+		c.expires = &numericDate{until}
+	}
+	if check := v.check(c, "at+jwt"); check != "" {
+		return verified{}, &TokenError{check}
+	}
+	b, err := v.identify(c)
+	if _, said := c.all["exp"]; !said {
+		b.Expires = time.Time{}
+	} else if b.Expires.Before(until) {
+		until = b.Expires
+	}
+	return verified{b, until}, err
 }
 
-// readClaims reads by exact names: a struct would take "AUD" for aud.
-func readClaims(payload []byte) (c claims, err error) {
-	if err := json.Unmarshal(payload, &c.all); err != nil {
-		return c, err
-	}
-	read := func(name string, into any) {
-		if raw, ok := c.all[name]; ok && err == nil {
-			err = json.Unmarshal(raw, into)
-		}
-	}
-	read("iss", &c.issuer)
-	read("aud", &c.audience)
-	read("exp", &c.expires)
-	read("nbf", &c.notBefore)
-	return c, err
-}
+// readable says whether a token has the form of a JWT.
+func readable(raw string) bool { return strings.Count(raw, ".") == 2 && strings.HasPrefix(raw, "ey") }
 
 // check is the first check that fails, "" when none does.
 func (v *Verifier) check(c claims, typ string) string {
@@ -191,16 +214,18 @@ func (v *Verifier) check(c claims, typ string) string {
 		return "expiry"
 	case c.notBefore != nil && now.Before(c.notBefore.Add(-leeway)):
 		return "not yet valid"
+	case c.all["cnf"] != nil: // RFC 9449 §7.1: without its proof it is of no use, and we read no proofs (R60)
+		return "bound to a key"
 	}
 	return ""
 }
 
 // identify reads the caller and the agent. Nothing is guessed from other claims.
-func (v *Verifier) identify(c claims) (verified, error) {
+func (v *Verifier) identify(c claims) (Bearer, error) {
 	all := c.all
 	subject, err := vault.SubjectOf(func(name string) string { return claimAt(all, name) }, v.cfg.SubjectClaims)
 	if err != nil {
-		return verified{}, &TokenError{"subject claim"}
+		return Bearer{}, &TokenError{"subject claim"}
 	}
 	agent := ""
 	for _, name := range v.cfg.AgentClaims {
@@ -209,61 +234,14 @@ func (v *Verifier) identify(c claims) (verified, error) {
 		}
 	}
 	if agent == "" {
-		return verified{}, &TokenError{"agent claim"}
+		return Bearer{}, &TokenError{"agent claim"}
 	}
-	return verified{
-		person: vault.Person{
+	return Bearer{
+		Person: vault.Person{
 			Caller: vault.Caller{Issuer: c.issuer, Subject: subject},
 			Email:  claimAt(all, "email"), EmailVerified: string(all["email_verified"]) == "true", Name: claimAt(all, "name"),
 		},
-		agent:   vault.Agent{Issuer: c.issuer, ID: agent},
-		expires: c.expires.Time,
+		Agent:  vault.Agent{Issuer: c.issuer, ID: agent},
+		Scopes: scopesOf(c), Expires: c.expires.Time,
 	}, nil
-}
-
-// claimAt is a string claim by a path with dots: "act.sub" is sub within act.
-func claimAt(all map[string]json.RawMessage, path string) string {
-	raw, ok := all[path]
-	if !ok {
-		head, rest, dotted := strings.Cut(path, ".")
-		var inner map[string]json.RawMessage
-		if !dotted || json.Unmarshal(all[head], &inner) != nil {
-			return ""
-		}
-		return claimAt(inner, rest)
-	}
-	var s string
-	if json.Unmarshal(raw, &s) != nil {
-		return ""
-	}
-	return s
-}
-
-// audience is a string or a list of them (RFC 7519 §4.1.3).
-type audience []string
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (a *audience) UnmarshalJSON(raw []byte) error {
-	var one string
-	if json.Unmarshal(raw, &one) == nil {
-		*a = audience{one}
-		return nil
-	}
-	return json.Unmarshal(raw, (*[]string)(a))
-}
-
-// numericDate is seconds since 1970, maybe with a fraction (RFC 7519 §2).
-type numericDate struct{ time.Time }
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (d *numericDate) UnmarshalJSON(raw []byte) error {
-	var f float64
-	if err := json.Unmarshal(raw, &f); err != nil {
-		return err
-	}
-	if f < 0 || f > 1<<40 {
-		return errors.New("date out of range")
-	}
-	d.Time = time.Unix(int64(f), 0)
-	return nil
 }

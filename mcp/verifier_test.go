@@ -41,7 +41,8 @@ func TestGoodTokens(t *testing.T) {
 		"valid in a moment":      {claims: map[string]any{"nbf": i.now.Load() + 30}},
 		"at+jwt for our OIDC id": {claims: map[string]any{"aud": []string{"grantry", resource}}},
 	} {
-		p, a, err := v.Verify(t.Context(), i.sign(d))
+		b, err := v.Verify(t.Context(), i.sign(d))
+		p, a := b.Person, b.Agent
 		if err != nil || p.Caller != (vault.Caller{Issuer: i.srv.URL, Subject: "alice"}) || p.Email != "alice@example.com" || p.EmailVerified ||
 			a != (vault.Agent{Issuer: i.srv.URL, ID: "agent-1"}) {
 			t.Errorf("%s: %+v %+v %v", name, p, a, err)
@@ -99,7 +100,7 @@ func TestBadTokens(t *testing.T) {
 		"empty":                  "",
 		"JSON serialization":     `{"payload":"` + parts[1] + `","protected":"` + parts[0] + `","signature":"` + parts[2] + `"}`,
 	} {
-		_, _, err := v.Verify(t.Context(), raw)
+		_, err := v.Verify(t.Context(), raw)
 		bad, ok := errors.AsType[*mcp.TokenError](err)
 		if !ok {
 			t.Errorf("%s: %v", name, err)
@@ -112,7 +113,7 @@ func TestBadTokens(t *testing.T) {
 	if other.fetches.Load() != 0 {
 		t.Error("a key was fetched from where the token said")
 	}
-	if _, _, err := v.Verify(t.Context(), good); err != nil {
+	if _, err := v.Verify(t.Context(), good); err != nil {
 		t.Errorf("the good one: %v", err)
 	}
 }
@@ -129,8 +130,8 @@ func TestAgentClaims(t *testing.T) {
 		"cid-1": {"client_id": nil, "cid": "cid-1", "act": "no object"},
 		"dots":  {"client_id": nil, "act.sub": "dots"},
 	} {
-		if _, a, err := v.Verify(t.Context(), i.sign(draft{claims: claims})); err != nil || a.ID != want {
-			t.Errorf("want %s: %+v %v", want, a, err)
+		if b, err := v.Verify(t.Context(), i.sign(draft{claims: claims})); err != nil || b.Agent.ID != want {
+			t.Errorf("want %s: %+v %v", want, b, err)
 		}
 	}
 }
@@ -140,11 +141,11 @@ func TestSubjectClaims(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
 	v := i.verifier(func(c *mcp.VerifierConfig) { c.SubjectClaims = []string{"tid", "oid"} })
-	p, _, err := v.Verify(t.Context(), i.sign(draft{claims: map[string]any{"tid": "t", "oid": "o"}}))
-	if err != nil || p.Subject == "alice" || !strings.Contains(p.Subject, "t") {
-		t.Errorf("%+v %v", p, err)
+	b, err := v.Verify(t.Context(), i.sign(draft{claims: map[string]any{"tid": "t", "oid": "o"}}))
+	if subject := b.Person.Subject; err != nil || subject == "alice" || !strings.Contains(subject, "t") {
+		t.Errorf("%+v %v", b, err)
 	}
-	if _, _, err := v.Verify(t.Context(), i.sign(draft{claims: map[string]any{"tid": "t"}})); err == nil {
+	if _, err := v.Verify(t.Context(), i.sign(draft{claims: map[string]any{"tid": "t"}})); err == nil {
 		t.Error("a missing claim was guessed")
 	}
 	if _, err := mcp.NewVerifier(mcp.VerifierConfig{Issuer: "https://i.example.com", Audiences: []string{resource}, SubjectClaims: []string{"email"}}); err == nil {
@@ -168,7 +169,7 @@ func TestUnknownKeys(t *testing.T) {
 	var all sync.WaitGroup
 	for range 50 {
 		all.Go(func() {
-			if _, _, err := v.Verify(t.Context(), token); err == nil {
+			if _, err := v.Verify(t.Context(), token); err == nil {
 				t.Error("a token of an unknown key passed")
 			}
 		})
@@ -178,11 +179,11 @@ func TestUnknownKeys(t *testing.T) {
 		t.Errorf("%d fetches", n)
 	}
 	i.publish("k2", fresh.Public(), "")
-	if _, _, err := v.Verify(t.Context(), token); err == nil {
+	if _, err := v.Verify(t.Context(), token); err == nil {
 		t.Error("fetched again within the minute")
 	}
 	i.advance(61 * time.Second)
-	if _, _, err := v.Verify(t.Context(), token); err != nil {
+	if _, err := v.Verify(t.Context(), token); err != nil {
 		t.Errorf("after a minute: %v", err)
 	}
 	if n := i.fetches.Load(); n != 2 {
@@ -196,18 +197,18 @@ func TestIssuerOutage(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
 	v := i.verifier()
-	if _, _, err := v.Verify(t.Context(), i.sign(draft{})); err != nil {
+	if _, err := v.Verify(t.Context(), i.sign(draft{})); err != nil {
 		t.Fatal(err)
 	}
 	i.mu.Lock()
 	i.down = true
 	i.mu.Unlock()
 	i.advance(23 * time.Hour)
-	if _, _, err := v.Verify(t.Context(), i.sign(draft{})); err != nil {
+	if _, err := v.Verify(t.Context(), i.sign(draft{})); err != nil {
 		t.Errorf("within a day: %v", err)
 	}
 	i.advance(2 * time.Hour)
-	_, _, err := v.Verify(t.Context(), i.sign(draft{}))
+	_, err := v.Verify(t.Context(), i.sign(draft{}))
 	if _, bad := errors.AsType[*mcp.TokenError](err); err == nil || bad {
 		t.Errorf("after a day: %v", err)
 	}
@@ -215,7 +216,7 @@ func TestIssuerOutage(t *testing.T) {
 	i.down = false
 	i.mu.Unlock()
 	i.advance(2 * time.Minute)
-	if _, _, err := v.Verify(t.Context(), i.sign(draft{})); err != nil {
+	if _, err := v.Verify(t.Context(), i.sign(draft{})); err != nil {
 		t.Errorf("when it is back: %v", err)
 	}
 }
@@ -229,7 +230,7 @@ func TestBadMetadata(t *testing.T) {
 	} {
 		i := newIssuer(t)
 		spoil(i)
-		_, _, err := i.verifier().Verify(t.Context(), i.sign(draft{}))
+		_, err := i.verifier().Verify(t.Context(), i.sign(draft{}))
 		if _, bad := errors.AsType[*mcp.TokenError](err); err == nil || bad {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -243,12 +244,12 @@ func TestVerifiedIsRemembered(t *testing.T) {
 	v := i.verifier()
 	token := i.sign(draft{})
 	for range 3 {
-		if _, _, err := v.Verify(t.Context(), token); err != nil {
+		if _, err := v.Verify(t.Context(), token); err != nil {
 			t.Fatal(err)
 		}
 	}
 	i.advance(6*time.Minute + time.Second)
-	if _, _, err := v.Verify(t.Context(), token); err == nil {
+	if _, err := v.Verify(t.Context(), token); err == nil {
 		t.Error("an expired token passed from memory")
 	}
 }

@@ -39,8 +39,8 @@ func wordsNoTool(name string, all []string) string {
 	return fmt.Sprintf("There is no tool %q. The tools are: %s.", name, strings.Join(all, ", "))
 }
 
-func wordsRate(what string) string {
-	return fmt.Sprintf("Too many calls in one minute (limits.%s). Wait a minute, then call again.", what)
+func wordsRate(what string, wait time.Duration) string {
+	return fmt.Sprintf("Too many calls in one minute (limits.%s). Wait %d seconds, then call again.", what, wholeSeconds(wait))
 }
 
 func wordsStillLacking(tool string) string {

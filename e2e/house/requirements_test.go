@@ -49,7 +49,8 @@ func requirements(t *testing.T) []requirement {
 	return out
 }
 
-var number = regexp.MustCompile(`\b(?:R[0-9]{2}|G[0-9]{1,2})\b`)
+// number is one in a comment or a body, or in front of a test's name.
+var number = regexp.MustCompile(`(?:\b|\b(?:Test|Fuzz))(R[0-9]{2}|G[0-9]{1,2})(?:\b|[A-Z])`)
 
 // named answers the tests that name each requirement, as "FOLDER: TEST", and
 // under "" all tests.
@@ -67,7 +68,8 @@ func named(t *testing.T) map[string][]string {
 			}
 			name := s.Dir + ": " + f.Name.Name
 			out[""] = append(out[""], name)
-			for _, id := range number.FindAllString(textOf(s, f), -1) {
+			for _, m := range number.FindAllStringSubmatch(textOf(s, f), -1) {
+				id := m[1]
 				if !slices.Contains(out[id], name) {
 					out[id] = append(out[id], name)
 				}

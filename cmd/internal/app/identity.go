@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/grantry/grantry/cmd/internal/app/config"
 	"github.com/grantry/grantry/consent"
 	"github.com/grantry/grantry/mcp"
 	"github.com/grantry/grantry/vault/provider"
 )
 
-// issuer is identity.issuer with the secret resolved; under --sandbox, the sandbox's own.
+// issuer is identity.issuer, or one of identity.also, with the secret resolved; under --sandbox, the sandbox's own.
 type issuer struct {
 	issuer, clientID string
 	secret           provider.Secret
@@ -31,22 +32,64 @@ func (a *App) issuer(ctx context.Context) (*issuer, error) {
 		out.issuer, out.clientID, out.secret = r.Issuer, r.ClientID, provider.NewSecret(r.ClientSecret)
 		return out, nil
 	}
-	if !id.ClientSecret.IsZero() {
-		s, err := id.ClientSecret.Resolve(ctx)
-		if err != nil {
-			return nil, &UsageError{Text: fmt.Sprintf("identity.client_secret: %v", err)}
+	return out, out.resolve(ctx, "identity", id.ClientSecret)
+}
+
+// also are the further issuers whose access tokens are taken. Nobody signs in there.
+func (a *App) also(ctx context.Context) (out []*issuer, err error) {
+	if a.cfg.Sandbox {
+		return nil, nil
+	}
+	id := a.cfg.Identity
+	for n, other := range id.Also {
+		i := &issuer{
+			issuer: other.Issuer, clientID: other.ClientID, audiences: other.Audiences, subject: id.SubjectClaims,
+			agent: id.AgentClaims, loopback: a.loopback(),
 		}
-		out.secret = s
+		if err := i.resolve(ctx, fmt.Sprintf("identity.also[%d]", n), other.ClientSecret); err != nil {
+			return nil, err
+		}
+		out = append(out, i)
 	}
 	return out, nil
 }
 
+func (i *issuer) resolve(ctx context.Context, path string, ref config.SecretRef) (err error) {
+	if ref.IsZero() {
+		return nil
+	}
+	if i.secret, err = ref.Resolve(ctx); err != nil {
+		return &UsageError{Text: fmt.Sprintf("%s.client_secret: %v", path, err)}
+	}
+	return nil
+}
+
 // verifier proves the access tokens of MCP clients: their audience is {public_url}/mcp, or one that the config lists.
 func (i *issuer) verifier(publicURL string) (*mcp.Verifier, error) {
-	return mcp.NewVerifier(mcp.VerifierConfig{
-		Issuer: i.issuer, Audiences: append([]string{publicURL + "/mcp"}, i.audiences...), OIDCClientIDs: []string{i.clientID},
+	v := mcp.VerifierConfig{
+		Issuer: i.issuer, Audiences: append([]string{publicURL + "/mcp"}, i.audiences...), ClientID: i.clientID, ClientSecret: i.secret,
 		SubjectClaims: i.subject, AgentClaims: i.agent, LoopbackHTTP: i.loopback,
-	})
+	}
+	if i.clientID != "" {
+		v.OIDCClientIDs = []string{i.clientID}
+	}
+	return mcp.NewVerifier(v)
+}
+
+// verifiers proves the access tokens of all issuers, of which it answers the names.
+func (a *App) verifiers(ctx context.Context, first *issuer, publicURL string) (all mcp.Issuers, names []string, err error) {
+	also, err := a.also(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, i := range append([]*issuer{first}, also...) {
+		v, err := i.verifier(publicURL)
+		if err != nil {
+			return nil, nil, &UsageError{Text: fmt.Sprintf("identity: %v", err)}
+		}
+		all, names = append(all, v), append(names, i.issuer)
+	}
+	return all, names, nil
 }
 
 func (i *issuer) signIn() *consent.SignInConfig {

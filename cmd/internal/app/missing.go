@@ -23,9 +23,6 @@ func Unheld(c *config.Config) []string {
 			refused = append(refused, "connections."+name+".allow")
 		}
 	}
-	if c.Identity.RequireScopes {
-		refused = append(refused, "identity.require_scopes")
-	}
 	return refused
 }
 
@@ -38,7 +35,7 @@ func missingParts(c *config.Config, log *slog.Logger) error {
 		return &UsageError{Text: fmt.Sprintf("this version does not hold these rules yet, so it does not start with them: %s; remove them, or wait for the version that does", strings.Join(refused, ", "))}
 	}
 	for part, set := range map[string]bool{
-		"identity.also": len(c.Identity.Also) > 0, "clients": len(c.Clients) > 0, "workloads": len(c.Workloads) > 0,
+		"clients": len(c.Clients) > 0, "workloads": len(c.Workloads) > 0,
 	} {
 		if set {
 			log.Warn("this version does not use a part of the config yet", "part", part)

@@ -116,13 +116,14 @@ func (a *App) server(ctx context.Context, publicURL string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	verifier, err := id.verifier(publicURL)
+	verifier, issuers, err := a.verifiers(ctx, id, publicURL)
 	if err != nil {
-		return nil, &UsageError{Text: fmt.Sprintf("identity: %v", err)}
+		return nil, err
 	}
 	cfg := a.mcpConfig(publicURL)
 	cfg.Open = func(context.Context) (mcp.Vault, error) { return v, nil }
-	cfg.Verifier, cfg.Issuers, cfg.AllowedOrigins = verifier, []string{id.issuer}, a.cfg.AllowedOrigins
+	cfg.Verifier, cfg.Issuers, cfg.Records = verifier, issuers, v.Records()
+	cfg.AllowedOrigins, cfg.RequireScopes = a.cfg.AllowedOrigins, a.cfg.Identity.RequireScopes && !a.cfg.Sandbox
 	m, err := mcp.New(cfg)
 	if err != nil {
 		return nil, err
