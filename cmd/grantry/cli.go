@@ -33,6 +33,8 @@ type cli struct {
 	Tools       toolsCmd       `cmd:"" help:"The tools that agents get."`
 	Config      configCmd      `cmd:"" help:"The configuration file."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
+
+	buildCommands `embed:""`
 }
 
 // common are the flags of every command.
