@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,7 +27,7 @@ const canary = "canary-access-token-77d1"
 
 // fakeVault keeps accounts and tickets in memory, as vault.Vault promises to.
 type fakeVault struct {
-	t    *testing.T
+	t    testing.TB
 	aead cipher.AEAD
 	conn *provider.Connection
 
@@ -46,7 +47,7 @@ type fakeVault struct {
 
 var _ mcp.Vault = (*fakeVault)(nil)
 
-func newFakeVault(t *testing.T) *fakeVault {
+func newFakeVault(t testing.TB) *fakeVault {
 	t.Helper()
 	block, err := aes.NewCipher([]byte("0123456789abcdef0123456789abcdef"))
 	if err != nil {
@@ -233,7 +234,10 @@ func (f *fakeVault) SealState(purpose string, plaintext []byte) (string, error) 
 }
 
 func (f *fakeVault) OpenState(purpose, sealed string) ([]byte, error) {
-	raw, err := base64.RawURLEncoding.DecodeString(sealed)
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(sealed)
+	if strings.ContainsAny(sealed, "\r\n") {
+		err = errors.New("more than base64")
+	}
 	if err == nil {
 		raw, err = f.aead.Open(nil, nil, raw, []byte(purpose))
 	}

@@ -71,7 +71,7 @@ func (i *introspector) post(ctx context.Context, address, raw string) ([]byte, e
 	if err != nil {
 		return nil, fmt.Errorf("making request: %w", err)
 	}
-	req.SetBasicAuth(url.QueryEscape(i.id), url.QueryEscape(i.secret.Reveal())) // RFC 6749 §2.3.1
+	i.secret.Basic(req, i.id)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	return i.keys.do(req)
 }

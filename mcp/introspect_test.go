@@ -159,9 +159,7 @@ func TestR60BoundTokens(t *testing.T) {
 
 // BenchmarkVerify measures what a call pays for its token: at first, and from then on.
 func BenchmarkVerify(b *testing.B) {
-	t := &testing.T{}
-	i := newIssuer(t)
-	defer i.srv.Close()
+	i := newIssuer(b)
 	token := i.sign(draft{})
 	for name, fresh := range map[string]bool{"first": true, "known": false} {
 		b.Run(name, func(b *testing.B) {

@@ -25,7 +25,7 @@ import (
 
 // issuer is an authorization server as far as a resource server sees it.
 type issuer struct {
-	t       *testing.T
+	t       testing.TB
 	srv     *httptest.Server
 	rsa     *rsa.PrivateKey
 	now     atomic.Int64 // seconds since 1970
@@ -40,7 +40,7 @@ type issuer struct {
 	asked  []string                  // about which tokens
 }
 
-func newIssuer(t *testing.T) *issuer {
+func newIssuer(t testing.TB) *issuer {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

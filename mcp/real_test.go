@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -184,4 +185,22 @@ func TestRealDecline(t *testing.T) {
 	first := isInputRequired(t, c.call("calendar_list_events", `{}`))
 	isText(t, c.call("calendar_list_events", `{}`, retryWith(first.RequestState, "decline")), "grantry connect google")
 	isText(t, c.call("calendar_list_events", `{}`), "declined google lately")
+}
+
+// TestStateHasOneSpelling: what the vault sealed for a client opens as it was given, and in no other spelling.
+func TestStateHasOneSpelling(t *testing.T) {
+	t.Parallel()
+	v := openVault(t)
+	sealed, err := v.SealState("test", []byte("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := v.OpenState("test", sealed); err != nil || string(got) != "x" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	for _, other := range []string{sealed + "\n", "\r" + sealed, sealed[:4] + "\n" + sealed[4:], sealed + "=", sealed + "A", sealed[1:]} {
+		if _, err := v.OpenState("test", other); !errors.Is(err, vault.ErrNotFound) {
+			t.Errorf("%q opens: %v", other, err)
+		}
+	}
 }

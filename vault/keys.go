@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/grantry/grantry/vault/seal"
 )
@@ -184,7 +185,7 @@ func (v *Vault) SealState(purpose string, plaintext []byte) (string, error) {
 // OpenState opens it again, or answers ErrNotFound when it is not ours, was changed, or is for another purpose.
 func (v *Vault) OpenState(purpose, sealed string) ([]byte, error) {
 	blob, err := base64.RawURLEncoding.Strict().DecodeString(sealed)
-	if err != nil {
+	if err != nil || strings.ContainsAny(sealed, "\r\n") { // which the decoder skips: then one state had many spellings
 		return nil, ErrNotFound
 	}
 	plain, err := v.root.Open(v.statePlace(purpose), blob)

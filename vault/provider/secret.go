@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"unique"
 )
 
@@ -31,6 +33,12 @@ func (s Secret) Reveal() string {
 		return ""
 	}
 	return s.value.Value()
+}
+
+// Basic proves a client to the endpoint of req, which must be its issuer's: id and
+// secret in the Authorization header, each form-encoded first (RFC 6749 §2.3.1).
+func (s Secret) Basic(req *http.Request, id string) {
+	req.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(s.Reveal()))
 }
 
 // IsZero says whether there is no value.
