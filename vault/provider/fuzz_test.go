@@ -154,3 +154,53 @@ func TestManyAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// challenging answers every call with one WWW-Authenticate.
+type challenging struct {
+	status    int
+	challenge string
+}
+
+func (c challenging) RoundTrip(req *http.Request) (*http.Response, error) {
+	return &http.Response{
+		StatusCode: c.status, Header: http.Header{"Www-Authenticate": {c.challenge}}, Request: req, Body: http.NoBody,
+	}, nil
+}
+
+// FuzzChallenge: whatever a vendor's WWW-Authenticate says, the scopes that come
+// of it are ones that the catalog or the registration knows, so that a vendor
+// cannot make Grantry ask a person for anything else; and an answer that is not about scopes asks for none.
+func FuzzChallenge(f *testing.F) {
+	for _, seed := range []string{
+		`Bearer realm="x", error="insufficient_scope", scope="https://www.googleapis.com/auth/calendar.events"`,
+		`Bearer error=insufficient_scope, scope="public_repo repo"`, `Bearer error="invalid_token"`, `Bearer error="insufficient_scope", scope="unheard.of"`,
+		`Bearer scope="`, `Bearer error="insufficient_scope`, `Basic realm="error=\"insufficient_scope\""`, "Bearer error=\"insufficient_scope\", scope=\"a\x00b\"", ``,
+	} {
+		f.Add(403, seed)
+		f.Add(401, seed)
+	}
+	f.Fuzz(func(t *testing.T, status int, challenge string) {
+		if status < 400 || status > 599 {
+			return
+		}
+		for _, vendor := range []string{"google", "github", "oidc"} {
+			c, err := provider.NewConnection(registration(t, vendor, nil), provider.Config{HTTP: &http.Client{Transport: challenging{status, challenge}}, Now: noon})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = bearer(c, "access-1").Client(challenging{status, challenge}, nil).Get("https://" + apiHost(vendor) + "/thing")
+			var missing *provider.ScopeError
+			if !errors.As(err, &missing) {
+				continue
+			}
+			if !strings.Contains(strings.ToLower(challenge), "insufficient_scope") && vendor != "github" {
+				t.Errorf("%s: %q asks for %q", vendor, challenge, missing.Scopes)
+			}
+			for _, s := range missing.Scopes {
+				if s == "" || strings.ContainsAny(s, " \"\r\n\x00") || !strings.Contains(strings.ToLower(challenge), strings.ToLower(s)) && vendor != "google" {
+					t.Errorf("%s: %q asks for %q", vendor, challenge, s)
+				}
+			}
+		}
+	})
+}
