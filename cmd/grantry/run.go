@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/grantry/grantry/cmd/internal/app"
 )
@@ -18,7 +19,16 @@ func (c *stdioCmd) Run(e *env) error {
 		return err
 	}
 	e.sayIdle()
-	return a.Stdio(e.ctx, e.in, e.out)
+	if odd := oddInput(e.in, os.Getenv); odd != "" {
+		e.logger().Warn("standard input is not a pipe of a program on this machine", "hint", odd)
+	}
+	out := e.out
+	if out == os.Stdout {
+		if out, err = claimStdout(); err != nil {
+			return err
+		}
+	}
+	return a.Stdio(e.ctx, e.in, out)
 }
 
 type serveCmd struct{}
