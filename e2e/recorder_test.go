@@ -42,6 +42,7 @@ type fault struct {
 	Body   string
 	Lose   bool                // ask the counterparty, then cut the line without an answer
 	Edit   func(string) string // change the counterparty's answer
+	Flood  http.HandlerFunc    // instead of all that
 }
 
 // newRecorder starts one in front of target, a base URL.
@@ -110,6 +111,10 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		case <-time.After(f.Delay):
 		case <-req.Context().Done():
 		}
+	}
+	if f.Flood != nil {
+		f.Flood(w, req)
+		return
 	}
 	header := f.Header
 	e.Status, e.Answer = f.Status, f.Body
