@@ -75,12 +75,13 @@ postgres:
 		echo "make: the tests need PostgreSQL's initdb and postgres: install them (Debian: apt-get install postgresql-15), or set GRANTRY_TEST_POSTGRES to the URL of a server for tests" >&2; exit 1; \
 	fi
 
-lint: ## go vet for three systems and two build tags, staticcheck, gofumpt
+lint: ## go vet for three systems and three build tags, staticcheck, gofumpt
 	GOOS=linux CGO_ENABLED=0 go vet ./...
 	GOOS=windows GOARCH=amd64 CGO_ENABLED=0 go vet ./...
 	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go vet ./...
 	CGO_ENABLED=0 go vet -tags failpoints ./vault
 	CGO_ENABLED=0 go vet -tags cloudkms ./vault/seal
+	CGO_ENABLED=0 go vet -tags conformance ./mcp ./cmd/internal/app ./cmd/grantry
 	$(STATICCHECK) ./...
 	@unformatted=$$(find . -name '*.go' -not -path '*/node_modules/*' -not -path './bin/*' -print0 | xargs -0 $(GOFUMPT) -l) || exit 1; \
 		[ -z "$$unformatted" ] || { printf 'make format would change:\n%s\n' "$$unformatted" >&2; exit 1; }

@@ -122,9 +122,19 @@ func text(raw json.RawMessage) (s string) {
 func FuzzHeaderSentinel(f *testing.F) {
 	w, h := fuzzed(f)
 	for _, seed := range [][2]string{
-		{"tools/call", "test_read"}, {"tools/call", "=?base64?dGVzdF9yZWFk?="}, {"tools/call", "=?base64?dGVzdF93cml0ZQ==?="}, {"tools/call", "=?BASE64?dGVzdF9yZWFk?="},
-		{"tools/call", "=?base64?dGVzdF9yZWFk"}, {"tools/call", "=?base64?dGVz dF9yZWFk?="}, {"Tools/Call", "test_read"}, {"tools/list", "test_read"},
-		{"", ""}, {"=?base64?dG9vbHMvY2FsbA==?=", "test_read"}, {"tools/call", "test_read\x00"}, {"tools/call", " test_read "}, {"tools/call", "=?base64??="},
+		{"tools/call", "test_read"},
+		{"tools/call", "=?base64?dGVzdF9yZWFk?="},
+		{"tools/call", "=?base64?dGVzdF93cml0ZQ==?="},
+		{"tools/call", "=?BASE64?dGVzdF9yZWFk?="},
+		{"tools/call", "=?base64?dGVzdF9yZWFk"},
+		{"tools/call", "=?base64?dGVz dF9yZWFk?="},
+		{"Tools/Call", "test_read"},
+		{"tools/list", "test_read"},
+		{"", ""},
+		{"=?base64?dG9vbHMvY2FsbA==?=", "test_read"},
+		{"tools/call", "test_read\x00"},
+		{"tools/call", " test_read "},
+		{"tools/call", "=?base64??="},
 	} {
 		f.Add(seed[0], seed[1])
 	}
