@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -151,18 +152,25 @@ func TestConformanceOfTheProduct(t *testing.T) {
 	}
 }
 
-// injecting is a proxy that adds a token and keeps Host and Origin, since the suite cannot send one.
+// injecting is a proxy that adds a token, since the suite cannot send one. It keeps
+// Host and Origin, but for its own port, which stands for the product's.
 func injecting(t *testing.T, s *sandbox, token string) string {
 	t.Helper()
 	target, err := url.Parse(s.Base)
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy := httptest.NewServer(&httputil.ReverseProxy{
+	var proxy *httptest.Server
+	proxy = httptest.NewServer(&httputil.ReverseProxy{
 		FlushInterval: -1,
 		Rewrite: func(r *httputil.ProxyRequest) {
+			_, port, _ := net.SplitHostPort(proxy.Listener.Addr().String())
+			own := func(s string) string { return strings.Replace(s, ":"+port, ":"+target.Port(), 1) }
 			r.SetURL(target)
-			r.Out.Host = r.In.Host
+			r.Out.Host = own(r.In.Host)
+			if origin := r.In.Header.Get("Origin"); origin != "" {
+				r.Out.Header.Set("Origin", own(origin))
+			}
 			r.Out.Header.Set("Authorization", "Bearer "+token)
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },

@@ -13,7 +13,8 @@ type issuerConfig struct {
 	Clients              []map[string]any `json:"clients"`
 	Scopes               []string         `json:"scopes,omitempty"`
 	Resources            []string         `json:"resources,omitempty"`
-	TTL                  map[string]int   `json:"ttl,omitempty"` // seconds, by token kind: AccessToken, RefreshToken, …
+	Opaque               []string         `json:"opaque,omitempty"` // of them, those whose tokens cannot be read
+	TTL                  map[string]int   `json:"ttl,omitempty"`    // seconds, by token kind: AccessToken, RefreshToken, …
 	RefreshAlways        bool             `json:"refreshAlways,omitempty"`
 	ConformIDTokenClaims *bool            `json:"conformIdTokenClaims,omitempty"`
 }

@@ -89,11 +89,11 @@ func postForm(t *testing.T, endpoint string, form ...string) (int, map[string]an
 	return resp.StatusCode, body
 }
 
-// issuerToken goes through oidc-provider as name and answers its token answer.
-func issuerToken(t *testing.T, i *issuer, name, clientID, resource string) map[string]any {
+// issuerToken goes through oidc-provider as name and answers its token answer; scopes are asked for besides openid.
+func issuerToken(t *testing.T, i *issuer, name, clientID, resource string, scopes ...string) map[string]any {
 	t.Helper()
 	a := newApp(t)
-	link := authorizeURL(i.URL+"/auth", clientID, a.URL, "openid offline_access", "prompt", "consent", "resource", resource)
+	link := authorizeURL(i.URL+"/auth", clientID, a.URL, strings.Join(append([]string{"openid offline_access"}, scopes...), " "), "prompt", "consent", "resource", resource)
 	b := newBrowser(t)
 	b.open(link)
 	b.signInAtIssuer(name)

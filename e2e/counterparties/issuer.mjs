@@ -19,13 +19,14 @@ const port = config.port ?? (await freePort());
 const issuer = `http://127.0.0.1:${port}`;
 
 // resourceServer gives a JWT access token (RFC 9068, typ at+jwt) for each
-// resource that the test has listed, and refuses any other (RFC 8707).
+// resource that the test has listed, an opaque one where it says so, and
+// refuses any other (RFC 8707).
 function resourceServer(_ctx, indicator) {
   if (!(config.resources ?? []).includes(indicator)) throw new errors.InvalidTarget();
   return {
     scope: (config.scopes ?? []).join(' '),
     audience: indicator,
-    accessTokenFormat: 'jwt',
+    accessTokenFormat: (config.opaque ?? []).includes(indicator) ? 'opaque' : 'jwt',
     jwt: { sign: { alg: 'RS256' } },
   };
 }
@@ -51,7 +52,7 @@ const provider = new Provider(issuer, {
 });
 
 // Only the endpoints that carry tokens are reported; pages are not.
-const watched = new Set(['/token', '/token/revocation', '/me', '/reg']);
+const watched = new Set(['/token', '/token/revocation', '/token/introspection', '/me', '/reg']);
 provider.use(async (ctx, next) => {
   await next();
   if (!watched.has(ctx.path)) return;

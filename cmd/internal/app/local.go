@@ -18,7 +18,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/grantry/grantry/cmd/internal/app/door"
+	"github.com/grantry/grantry/cmd/internal/app/gate"
 	"github.com/grantry/grantry/consent"
 	"github.com/grantry/grantry/mcp"
 	"github.com/grantry/grantry/vault"
@@ -153,7 +153,7 @@ func (p *localPages) hold(ctx context.Context, addr string, elsewhere bool) erro
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	srv := &http.Server{Handler: door.Ordinary().Keep(h.handler), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes, ErrorLog: p.app.errorLog()}
+	srv := &http.Server{Handler: gate.Ordinary().Keep(h.handler), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes, ErrorLog: p.app.errorLog()}
 	p.held = &heldPages{url: h.url, http: srv, elsewhere: elsewhere}
 	p.app.at.Store(&p.held.url)
 	go func() { _ = srv.Serve(secured) }()

@@ -12,7 +12,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/grantry/grantry/cmd/internal/app/door"
+	"github.com/grantry/grantry/cmd/internal/app/gate"
 	"github.com/grantry/grantry/consent"
 	"github.com/grantry/grantry/mcp"
 	"github.com/grantry/grantry/vault"
@@ -150,7 +150,7 @@ func (a *App) pages(v *vault.Vault, publicURL string, who func(*consent.Config))
 // run serves until ctx ends; then streams end, calls in flight finish, and refreshes commit.
 func (a *App) run(ctx context.Context, ln net.Listener, s *server) error {
 	srv := &http.Server{
-		Handler: door.Ordinary().Keep(door.Forwarded(a.cfg.TrustedProxies, s.handler)), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
+		Handler: gate.Ordinary().Keep(gate.Forwarded(a.cfg.TrustedProxies, s.handler)), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
 		ErrorLog: a.errorLog(),
 	}
 	failed := make(chan error, 1)

@@ -1,4 +1,4 @@
-package door_test
+package gate_test
 
 import (
 	"bufio"
@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/grantry/grantry/cmd/internal/app/door"
+	"github.com/grantry/grantry/cmd/internal/app/gate"
 )
 
 // dial speaks to a server by hand.
@@ -34,7 +34,7 @@ func TestR70SlowBody(t *testing.T) {
 	t.Parallel()
 	read := make(chan error, 2)
 	over := make(chan error, 2)
-	s := httptest.NewServer(door.Pace{Body: 200 * time.Millisecond, Write: time.Minute}.Keep(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := httptest.NewServer(gate.Pace{Body: 200 * time.Millisecond, Write: time.Minute}.Keep(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, err := io.ReadAll(r.Body)
 		read <- err
 		select {
@@ -67,7 +67,7 @@ func TestR70SlowBody(t *testing.T) {
 func TestR70SlowReader(t *testing.T) {
 	t.Parallel()
 	failed := make(chan error, 1)
-	s := httptest.NewServer(door.Pace{Body: time.Minute, Write: 200 * time.Millisecond}.Keep(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	s := httptest.NewServer(gate.Pace{Body: time.Minute, Write: 200 * time.Millisecond}.Keep(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		piece := []byte(strings.Repeat("x", 1<<20))
 		for range 1000 {
 			if _, err := w.Write(piece); err != nil {
@@ -92,7 +92,7 @@ func TestR70SlowReader(t *testing.T) {
 // TestPaceOfAStream: a stream that is quiet for longer than a piece may take goes on.
 func TestPaceOfAStream(t *testing.T) {
 	t.Parallel()
-	s := httptest.NewServer(door.Pace{Body: 100 * time.Millisecond, Write: 100 * time.Millisecond}.Keep(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := httptest.NewServer(gate.Pace{Body: 100 * time.Millisecond, Write: 100 * time.Millisecond}.Keep(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		for n := range 3 {
 			fmt.Fprintf(w, "%d", n)

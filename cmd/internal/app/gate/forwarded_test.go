@@ -1,4 +1,4 @@
-package door_test
+package gate_test
 
 import (
 	"net/http"
@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/grantry/grantry/cmd/internal/app/door"
+	"github.com/grantry/grantry/cmd/internal/app/gate"
 )
 
 // TestR46Forwarded: only what a trusted proxy appended counts, and nothing of it
@@ -42,7 +42,7 @@ func TestR46Forwarded(t *testing.T) {
 		r.Header.Set("X-Forwarded-Host", "evil.example.com")
 		r.Header.Set("X-Forwarded-Proto", "https")
 		r.Header.Set("Forwarded", "for=203.0.113.10")
-		door.Forwarded(trusted, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		gate.Forwarded(trusted, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			if r.RemoteAddr != c.want {
 				t.Errorf("from %s by %q: %s, want %s", c.peer, c.via, r.RemoteAddr, c.want)
 			}
