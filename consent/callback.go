@@ -28,6 +28,7 @@ type finished struct {
 	Once       bool         `json:"once"`
 	Write      bool         `json:"write"`
 	EndsBy     time.Time    `json:"ends_by"`
+	Lost       []string     `json:"lost,omitempty"`
 }
 
 func finishedBy(v *visit, t vault.Ticket, a vault.Account) finished {
@@ -37,7 +38,7 @@ func finishedBy(v *visit, t vault.Ticket, a vault.Account) finished {
 	}
 	return finished{
 		Owner: v.person.Caller, Account: a.Label, Connection: connection, Agent: t.Agent,
-		Once: t.Once, Write: t.Approval != "", EndsBy: a.EndsBy,
+		Once: t.Once, Write: t.Approval != "", EndsBy: a.EndsBy, Lost: t.Lost,
 	}
 }
 
@@ -86,15 +87,13 @@ func (h *Handler) doneMessage(v *visit, f finished, kind vault.TicketKind) messa
 	vendor, who := titleOf(p, f.Connection), h.agentOf(f.Agent)
 	m := message{
 		Status: http.StatusOK, Tone: toneGood, Title: h.say("done.connected", "vendor", vendor),
-		Facts: []fact{
-			{Name: h.say("done.vault"), Value: shown(v.person.Label(), 80)},
-			{Name: h.say("done.account", "vendor", vendor), Value: shown(f.Account, 80)},
-		},
+		Owner: shown(v.person.Label(), 80), Machine: shown(h.cfg.Machine, 60),
+		Facts: []fact{{Name: h.say("done.account", "vendor", vendor), Value: shown(f.Account, 80)}},
 		Links: []link{h.toConnections()},
 	}
 	if who == nil {
 		m.Text = []text{h.say("done.self")}
-		return h.withEnd(m, f, vendor)
+		return h.withLimits(m, f)
 	}
 	m.Facts = append(m.Facts, fact{Name: h.say("done.agent"), Value: who.Name})
 	if kind == vault.KindAccess || kind == vault.KindApprove {
@@ -108,12 +107,20 @@ func (h *Handler) doneMessage(v *visit, f finished, kind vault.TicketKind) messa
 	default:
 		m.Text = []text{h.say("done.goes_on", "agent", who.Name)}
 	}
-	return h.withEnd(m, f, vendor)
+	return h.withLimits(m, f)
 }
 
-// withEnd adds when the vendor will end the connection, where that is known
-// (a Google project in testing).
-func (h *Handler) withEnd(m message, f finished, vendor string) message {
+// withLimits adds what the connection cannot do although it was asked for, and
+// when the vendor will end it, where that is known (a Google project in testing).
+func (h *Handler) withLimits(m message, f finished) message {
+	p, _ := h.provider(f.Connection)
+	vendor := titleOf(p, f.Connection)
+	if len(f.Lost) > 0 {
+		m.Text = append(m.Text, h.say("done.lost", "vendor", vendor))
+	}
+	for _, one := range h.permissionsOf(p, f.Lost) {
+		m.Facts = append(m.Facts, fact{Name: h.say("failed.missing"), Value: bare(one.Text)})
+	}
 	if !f.EndsBy.IsZero() {
 		m.Text = append(m.Text, h.say("done.ends_by", "vendor", vendor, "day", day(f.EndsBy)))
 	}

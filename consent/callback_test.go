@@ -16,7 +16,7 @@ func TestCallback(t *testing.T) {
 	b := w.browser("alice")
 	moved := b.allow(h)
 	p := b.get(callbackOf(t, moved, "iss", "https://vendor.example", "scope", "x")).
-		want(t, http.StatusOK, "Google is connected", "me@vendor.example", "Vault of alice@example.com", "Claude Code continues by itself", "close this tab")
+		want(t, http.StatusOK, "Google is connected", "me@vendor.example", "alice@example.com’s vault on testbox", "Claude Code continues by itself", "close this tab")
 	c := w.vault.callbacks[0]
 	if c.Code != "vendor-code" || c.Iss != "https://vendor.example" || c.Person.Caller != w.owner("alice").Caller || c.Session != w.vault.answers[0].Session {
 		t.Errorf("the vault got %+v", c)

@@ -34,6 +34,7 @@ type fakeVault struct {
 	owners    map[string]string // account id → subject of its owner
 	approvals map[string]vault.Approval
 	agents    []vault.KnownAgent
+	limits    func(*vault.Ticket, *vault.Account) // of what Finish answers
 }
 
 type fakeFlow struct {
@@ -211,6 +212,9 @@ func (f *fakeVault) Finish(_ context.Context, c vault.Callback) (vault.Ticket, v
 	a := vault.Account{ID: "grant-new", Connection: fl.connection, Label: "me@vendor.example", State: vault.GrantActive, Owner: c.Person}
 	f.accounts, f.owners[a.ID] = append(f.accounts, a), fl.owner.Subject
 	t.State, t.Grant, t.Once = vault.TicketDone, a.ID, fl.once
+	if f.limits != nil {
+		f.limits(&t, &a)
+	}
 	f.tickets[fl.handle] = t
 	return t, a, nil
 }

@@ -111,9 +111,11 @@ type message struct {
 	Tone   tone
 	Title  text
 	Text   []text
-	Facts  []fact
-	Links  []link
-	Button *button
+	// Owner and Machine say whose vault it is, where something came into it.
+	Owner, Machine string
+	Facts          []fact
+	Links          []link
+	Button         *button
 }
 
 // fact is a labelled value.

@@ -244,7 +244,7 @@ func TestR13Held(t *testing.T) {
 			stranger.get("/consent/"+h).want(t, http.StatusForbidden).without(t, "vendor.example")
 			second := w.browser("alice")
 			second.post("/consent/"+h, second.get("/consent/"+h), "answer", "confirm").want(t, http.StatusForbidden, "Another browser")
-			b.post("/consent/"+h, p, "answer", "confirm").want(t, http.StatusOK, "Google is connected", "new@vendor.example", "Vault of alice@example.com")
+			b.post("/consent/"+h, p, "answer", "confirm").want(t, http.StatusOK, "Google is connected", "new@vendor.example", "alice@example.com’s vault on testbox")
 			b.post("/consent/"+h, p, "answer", "confirm").want(t, http.StatusGone)
 		})
 	}
@@ -311,5 +311,20 @@ func TestRefusals(t *testing.T) {
 			b := w.browser("alice")
 			b.post("/consent/"+h, b.get("/consent/"+h), "answer", "allow").want(t, c.status, c.says)
 		})
+	}
+}
+
+// TestLimitsShown: what a vendor did not grant, and the day on which it will end
+// the connection, are said when it is made.
+func TestLimitsShown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.vault.limits = func(t *vault.Ticket, a *vault.Account) {
+		t.Lost, a.EndsBy = []string{sendMail}, time.Date(2026, time.December, 6, 12, 0, 0, 0, time.UTC)
+	}
+	b := w.browser("alice")
+	to := callbackOf(t, b.allow(w.vault.add(w.request("alice"))))
+	for range 2 { // also when it is reloaded
+		b.get(to).want(t, http.StatusOK, "Google is connected", "did not grant everything", "Missing Send mail as you", "will end this connection on 6 December 2026")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/grantry/grantry/vault"
@@ -40,6 +41,7 @@ type agentView struct {
 type optionView struct {
 	Connection, Vendor, Initial string
 	Account                     string // that it would be, "" = the person picks at the vendor
+	Which                       string // tells it from the others: the account, else the connection's name
 	New                         bool   // Already is not all that there is
 	Can, Already                []permission
 	Choose                      []permission // of Can, what the person may leave out
@@ -140,6 +142,9 @@ func (h *Handler) optionView(v *visit, t vault.Ticket, o vault.Option) optionVie
 	}
 	if o.Grant != "" {
 		view.Account = shown(h.accountOf(v, vault.Ticket{Grant: o.Grant}).Label, 80)
+	}
+	if view.Which = view.Account; view.Which == "" && !strings.EqualFold(o.Connection, view.Vendor) {
+		view.Which = shown(o.Connection, 40)
 	}
 	return view
 }
