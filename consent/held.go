@@ -1,6 +1,7 @@
 package consent
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/grantry/grantry/vault"
@@ -41,11 +42,17 @@ func (h *Handler) showHeld(v *visit, status int, t vault.Ticket, handle string) 
 // confirmHeld is the owner's word that the account is theirs, in the browser that went to the vendor.
 func (h *Handler) confirmHeld(v *visit, t vault.Ticket, handle string, version int64) {
 	done, account, err := h.cfg.Vault.ConfirmHeld(v.ctx(), handle, version, v.person, h.sid(v))
-	if err != nil {
+	var flow *vault.FlowError
+	switch {
+	case err == nil:
+		h.done(v, done, account)
+	case errors.Is(err, vault.ErrGone): // answerTicket has seen that the ticket itself is not over
+		h.heldOver(v, http.StatusGone, t, handle, "held.late")
+	case errors.As(err, &flow) && flow.Failure == vault.FlowBrowser:
+		h.heldOver(v, http.StatusForbidden, t, handle, "held.browser")
+	default:
 		h.ticketError(v, t, handle, err)
-		return
 	}
-	h.done(v, done, account)
 }
 
 func (h *Handler) refuseHeld(v *visit, t vault.Ticket, handle string) {
@@ -53,8 +60,13 @@ func (h *Handler) refuseHeld(v *visit, t vault.Ticket, handle string) {
 		h.ticketError(v, t, handle, err)
 		return
 	}
+	h.heldOver(v, http.StatusOK, t, handle, "held.refused")
+}
+
+// heldOver says why nothing of what was held was connected, and leads back to the request.
+func (h *Handler) heldOver(v *visit, status int, t vault.Ticket, handle, key string) {
 	p, _ := h.provider(firstConnection(t))
-	m := h.tell(http.StatusOK, tonePlain, "held.refused", "vendor", titleOf(p, firstConnection(t)))
+	m := h.tell(status, tonePlain, key, "vendor", titleOf(p, firstConnection(t)))
 	m.Links = []link{{Text: h.say("words.again"), To: ticketPath(handle), Primary: true}, h.toConnections()}
 	h.message(v, m)
 }

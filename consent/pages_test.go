@@ -243,7 +243,7 @@ func TestR13Held(t *testing.T) {
 			stranger := w.browser("bob")
 			stranger.get("/consent/"+h).want(t, http.StatusForbidden).without(t, "vendor.example")
 			second := w.browser("alice")
-			second.post("/consent/"+h, second.get("/consent/"+h), "answer", "confirm").want(t, http.StatusForbidden, "Another browser")
+			second.post("/consent/"+h, second.get("/consent/"+h), "answer", "confirm").want(t, http.StatusForbidden, "Confirm it in the other browser")
 			b.post("/consent/"+h, p, "answer", "confirm").want(t, http.StatusOK, "Google is connected", "new@vendor.example", "alice@example.com’s vault on testbox")
 			b.post("/consent/"+h, p, "answer", "confirm").want(t, http.StatusGone)
 		})
