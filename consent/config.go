@@ -127,6 +127,8 @@ type SignInConfig struct {
 	ClientSecret provider.Secret // zero = a public client
 	// SubjectClaims are the ID token's claims that identify a person; empty = sub.
 	SubjectClaims []string
+	// Claims are the claims that a connection's rule names: a person's are kept with their session, all others are not.
+	Claims []string
 	// MaxAge is how old a sign-in may be, at the issuer and as a session here; 0 = 8h.
 	MaxAge time.Duration
 	// Idle ends a session that was not used for so long; 0 = 1h.

@@ -199,7 +199,7 @@ func (i *issuer) person(ctx context.Context, m *metadata, token *oidc.IDToken, c
 	if err != nil {
 		return vault.Person{}, fmt.Errorf("%w: %w", errIdentity, err)
 	}
-	if c.text("email") == "" && m.Userinfo != "" {
+	if m.Userinfo != "" && (c.text("email") == "" || c.lacks(i.cfg.Claims)) {
 		more, err := i.http.userinfo(ctx, m.Userinfo, access)
 		if err != nil {
 			return vault.Person{}, err
@@ -208,7 +208,7 @@ func (i *issuer) person(ctx context.Context, m *metadata, token *oidc.IDToken, c
 		if more.text("sub") != token.Subject {
 			return vault.Person{}, fmt.Errorf("%w: userinfo of another person", errIdentity)
 		}
-		for _, name := range []string{"email", "email_verified", "name"} {
+		for _, name := range append([]string{"email", "email_verified", "name"}, i.cfg.Claims...) {
 			if v, ok := more[name]; ok {
 				c[name] = v
 			}
@@ -217,6 +217,7 @@ func (i *issuer) person(ctx context.Context, m *metadata, token *oidc.IDToken, c
 	return vault.Person{
 		Caller: vault.Caller{Issuer: token.Issuer, Subject: subject},
 		Email:  c.text("email"), EmailVerified: c.text("email_verified") == "true", Name: c.text("name"),
+		Claims: c.values(i.cfg.Claims),
 	}, nil
 }
 
@@ -250,4 +251,27 @@ func (c claims) number(name string) (int64, error) {
 		return 0, fmt.Errorf("reading %s: not a time", name)
 	}
 	return int64(f), nil
+}
+
+// lacks says whether one of names is not there.
+func (c claims) lacks(names []string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { _, ok := c[n]; return !ok })
+}
+
+// values are the named claims, each a list of texts: what is one text is a list of one, what is neither is left out.
+func (c claims) values(names []string) map[string][]string {
+	var out map[string][]string
+	for _, name := range names {
+		var list []string
+		if one := c.text(name); one != "" {
+			list = []string{one}
+		} else if json.Unmarshal(c[name], &list) != nil || len(list) == 0 {
+			continue
+		}
+		if out == nil {
+			out = map[string][]string{}
+		}
+		out[name] = list
+	}
+	return out
 }

@@ -203,7 +203,8 @@ func TestTicketOfAnotherPerson(t *testing.T) {
 }
 
 // TestForeignAccountIsRefused holds the e-mail rule of DESIGN 7: alice, signed
-// in as herself, picks bob's account at the vendor.
+// in as herself, picks bob's account at the vendor. It is kept unusable until she
+// has seen both names, and goes back to the vendor when she says that it is not hers.
 func TestForeignAccountIsRefused(t *testing.T) {
 	t.Parallel()
 	e := startEstate(t, nil)
@@ -215,7 +216,12 @@ func TestForeignAccountIsRefused(t *testing.T) {
 	if p.Status < 400 || !strings.Contains(p.text(), "bob@example.com") {
 		t.Errorf("connecting bob's account answered %d:\n%s", p.Status, p.text())
 	}
-	if n := len(e.vendors.google.exchanges("/oauth2/revoke")); n != 1 {
+	revoked := func() int { return len(e.vendors.google.exchanges("/oauth2/revoke")) }
+	if a := c.call(t, "calendar_list_events", map[string]any{}); !a.IsError || revoked() != 0 {
+		t.Errorf("with the account held a call answered %s, %d tokens were given back", a.show(), revoked())
+	}
+	b.press("refuse")
+	if n := revoked(); n != 1 {
 		t.Errorf("the new token was revoked %d times, want once", n)
 	}
 	if a := c.call(t, "calendar_list_events", map[string]any{}); !a.IsError {

@@ -20,6 +20,8 @@
 //     we hold for it. An outage of any length ends none;
 //   - a sealed value opens only in its own row, column, generation and for its own
 //     destination: the vault never sends a token where it was not granted for;
+//   - a write that waits for its person's word runs once, as they saw it: its approval
+//     is spent in the transaction that releases its token;
 //   - a change and its audit entry are one transaction; a release has its entry
 //     committed before the token leaves. No entry, no release;
 //   - nothing here prints, logs or returns a token in an error.

@@ -46,14 +46,10 @@ func (*configCheck) Run(e *env) error {
 	return e.printRedirects(cfg)
 }
 
-// printRedirects says what to register at each vendor, and what keeps this version from starting.
+// printRedirects says what to register at each vendor.
 func (e *env) printRedirects(cfg *config.Config) error {
 	if cfg.Sandbox || len(cfg.Connections) == 0 {
 		return nil
-	}
-	if rules := app.Unheld(cfg); len(rules) > 0 {
-		_, err := fmt.Fprintf(e.out, "Not held by this version yet, which does not start with them: %s\n", strings.Join(rules, ", "))
-		return err
 	}
 	a, err := app.New(app.Options{Config: cfg, Logger: e.logger()})
 	if err != nil {

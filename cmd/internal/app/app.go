@@ -67,7 +67,9 @@ func New(o Options) (*App, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if err := missingParts(o.Config, o.Logger); err != nil {
+	missingParts(o.Config, o.Logger)
+	catalog := provider.Catalog()
+	if err := checkRules(o.Config, catalog); err != nil {
 		return nil, err
 	}
 	id := make([]byte, 8)
@@ -75,7 +77,7 @@ func New(o Options) (*App, error) {
 		return nil, err
 	}
 	return &App{
-		opts: o, cfg: o.Config, log: o.Logger, catalog: provider.Catalog(), instance: hex.EncodeToString(id), vendors: vendorTransport(),
+		opts: o, cfg: o.Config, log: o.Logger, catalog: catalog, instance: hex.EncodeToString(id), vendors: vendorTransport(),
 		tools: enabledTools(o.Config.Tools.Groups),
 	}, nil
 }

@@ -17,6 +17,7 @@ type issuer struct {
 	secret           provider.Secret
 	audiences        []string
 	subject, agent   []string
+	claims           []string // that a connection's rule names
 	maxAge           time.Duration
 	loopback         bool
 }
@@ -25,7 +26,7 @@ func (a *App) issuer(ctx context.Context) (*issuer, error) {
 	id := a.cfg.Identity
 	out := &issuer{
 		issuer: id.Issuer, clientID: id.ClientID, audiences: id.Audiences, subject: id.SubjectClaims,
-		agent: id.AgentClaims, maxAge: id.MaxAge, loopback: a.loopback(),
+		agent: id.AgentClaims, claims: ruleClaims(a.cfg), maxAge: id.MaxAge, loopback: a.loopback(),
 	}
 	if a.cfg.Sandbox {
 		r := a.sandbox.value.Issuer()
@@ -94,6 +95,6 @@ func (a *App) verifiers(ctx context.Context, first *issuer, publicURL string) (a
 
 func (i *issuer) signIn() *consent.SignInConfig {
 	return &consent.SignInConfig{
-		Issuer: i.issuer, ClientID: i.clientID, ClientSecret: i.secret, SubjectClaims: i.subject, MaxAge: i.maxAge, LoopbackHTTP: i.loopback,
+		Issuer: i.issuer, ClientID: i.clientID, ClientSecret: i.secret, SubjectClaims: i.subject, Claims: i.claims, MaxAge: i.maxAge, LoopbackHTTP: i.loopback,
 	}
 }

@@ -1,0 +1,28 @@
+package consent_test
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"testing"
+)
+
+// TestClaims: of a sign-in the claims that a rule names come to the vault with the
+// person's answer, from the ID token or from userinfo, and no others.
+func TestClaims(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(w *world) { w.cfg.SignIn.Claims = []string{"department", "groups", "level"} })
+	w.issuer.claims = func(c map[string]any) {
+		c["groups"], c["roles"], c["level"] = []string{"staff", "admins"}, []string{"owner"}, 7
+	}
+	w.issuer.userinfo = map[string]any{"sub": "sub-alice", "department": "sales", "hobby": "chess"}
+	h := w.vault.add(w.request("alice"))
+	w.browser("alice").allow(h)
+	got := w.vault.answers[0].Person.Claims
+	want := map[string][]string{"department": {"sales"}, "groups": {"staff", "admins"}, "level": {"7"}}
+	if !maps.EqualFunc(got, want, slices.Equal) {
+		t.Errorf("claims = %v", got)
+	}
+	w.issuer.userinfo = map[string]any{"sub": "sub-bob", "groups": []string{"staff"}}
+	w.browser("alice").get("/connections").want(t, http.StatusForbidden) // of somebody else: nothing is taken
+}
