@@ -220,7 +220,7 @@ func TestForeignAccountIsRefused(t *testing.T) {
 	if a := c.call(t, "calendar_list_events", map[string]any{}); !a.IsError || revoked() != 0 {
 		t.Errorf("with the account held a call answered %s, %d tokens were given back", a.show(), revoked())
 	}
-	b.press("refuse")
+	b.click("give it back")
 	if n := revoked(); n != 1 {
 		t.Errorf("the new token was revoked %d times, want once", n)
 	}
