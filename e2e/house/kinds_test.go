@@ -15,7 +15,7 @@ import (
 func TestAuditKinds(t *testing.T) {
 	t.Parallel()
 	written := map[string]bool{}
-	kind := regexp.MustCompile(`(?:Kind: |[Ee]ntry\(|[Ee]ntry\([a-z]+, |drop\(ctx, o, |kind[A-Z]\w+ += |kind = )"([a-z_]+\.[a-z_]+)"`)
+	kind := regexp.MustCompile(`(?:Kind: |\.Kind = |[Ee]ntry\(|[Ee]ntry\([a-z]+, |drop\(ctx, o, |kind[A-Z]\w+ += |kind = )"([a-z_]+\.[a-z_]+)"`)
 	for _, dir := range []string{"vault", "mcp", "consent", "cmd"} {
 		err := filepath.WalkDir(filepath.Join("../..", dir), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
