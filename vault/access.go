@@ -32,15 +32,19 @@ type Access struct {
 	Once       bool
 	Expires    time.Time
 	Ends       time.Time // Expires, or UnusedFor after the last use if that is earlier
-	Created    time.Time
+	Created    time.Time // when it was given, last
 	Used       time.Time
+
+	key string // AgentKey, also where Agent does not open
 }
 
-// AllAccess is everybody's access: the operator's view, never an agent's.
-func (v *Vault) AllAccess(ctx context.Context) ([]Access, error) { return nil, errors.ErrUnsupported }
-
-// RevokeAnyAccess ends one agent's permission by its id alone: the operator's way. ErrNotFound when there is none.
-func (v *Vault) RevokeAnyAccess(ctx context.Context, id string) error { return errors.ErrUnsupported }
+// ends is when an access ends if nobody uses it any more.
+func ends(r AccessRow) int64 {
+	if r.Once != "" {
+		return r.Expires
+	}
+	return min(r.Expires, max(r.Used, r.Created)+UnusedFor.Milliseconds())
+}
 
 // AccessList are the caller's permissions, also those that have ended.
 func (v *Vault) AccessList(ctx context.Context, c Caller) (out []Access, err error) {
@@ -53,14 +57,21 @@ func (v *Vault) AccessList(ctx context.Context, c Caller) (out []Access, err err
 
 func (v *Vault) accessOf(tx Tx, user string) ([]Access, error) {
 	rows, err := tx.Access().List(user)
+	if err != nil || len(rows) == 0 {
+		return []Access{}, err
+	}
+	accounts, err := v.accounts(tx, user)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]Access, 0, len(rows))
 	for _, r := range rows {
 		a := Access{
-			ID: r.ID, Account: r.Grant, Scopes: provider.ParseScopes(r.Scopes), Once: r.Once != "",
-			Expires: FromMillis(r.Expires), Created: FromMillis(r.Created), Used: FromMillis(r.Used),
+			ID: r.ID, Account: r.Grant, Scopes: provider.ParseScopes(r.Scopes), Once: r.Once != "", key: r.Agent,
+			Expires: FromMillis(r.Expires), Ends: FromMillis(ends(r)), Created: FromMillis(r.Created), Used: FromMillis(r.Used),
+		}
+		if i := slices.IndexFunc(accounts, func(a account) bool { return a.row.ID == r.Grant }); i >= 0 {
+			a.Connection, a.Label = accounts[i].row.Connection, accounts[i].profile.label()
 		}
 		if err := v.openAgent(tx, r, &a.Agent); damaged(err) {
 			a.Agent = Agent{ID: "unknown"} // shown, so that it can be taken away; it gives nothing
@@ -74,6 +85,7 @@ func (v *Vault) accessOf(tx Tx, user string) ([]Access, error) {
 
 // RevokeAccess ends one agent's permission; ErrNotFound for another person's, too.
 func (v *Vault) RevokeAccess(ctx context.Context, c Caller, id string) error {
+	defer v.bell.ring()
 	return v.store.Update(ctx, func(tx Tx) error {
 		user := v.Pseudonym(c)
 		rows, err := tx.Access().List(user)
@@ -92,7 +104,7 @@ func (v *Vault) endAccess(tx Tx, c Caller, r AccessRow) error {
 	if err := tx.Access().Delete(r.User, r.ID); err != nil {
 		return err
 	}
-	e := Entry{Kind: "access.revoked", Caller: c, Account: r.Grant, Scopes: provider.ParseScopes(r.Scopes)}
+	e := Entry{Kind: "access.revoked", Caller: c, user: r.User, Account: r.Grant, Scopes: provider.ParseScopes(r.Scopes)}
 	if err := v.openAgent(tx, r, &e.Agent); err != nil && !damaged(err) {
 		return err
 	}
@@ -140,6 +152,9 @@ func (v *Vault) openAgent(tx Tx, r AccessRow, into *Agent) error {
 // giveAccess lets an agent use an account up to scopes, on top of what it may already.
 func (v *Vault) giveAccess(tx Tx, user string, agent Agent, grant string, scopes []string, yes terms) error {
 	now := v.now()
+	if err := v.stopped(tx, user, v.agentKey(agent), grant); err != nil {
+		return err
+	}
 	row, err := tx.Access().Get(user, v.agentKey(agent), grant)
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -151,7 +166,7 @@ func (v *Vault) giveAccess(tx Tx, user string, agent Agent, grant string, scopes
 	case err != nil:
 		return err
 	}
-	lasting := row.Once == "" && row.Expires > now
+	lasting := row.Once == "" && ends(row) > now
 	switch {
 	case yes.Once && lasting && v.covers(tx, grant, row, scopes):
 		return nil // it may already, and for longer
@@ -163,7 +178,12 @@ func (v *Vault) giveAccess(tx Tx, user string, agent Agent, grant string, scopes
 		}
 		row.Scopes, row.Once, row.Expires = provider.FormatScopes(scopes), "", now+v.accessTTL(yes).Milliseconds()
 	}
-	dek, err := v.userDEK(tx, user)
+	row.Created = now // a person has just thought of it: it is not the one that nobody uses
+	return v.putAccess(tx, row, agent)
+}
+
+func (v *Vault) putAccess(tx Tx, row AccessRow, agent Agent) error {
+	dek, err := v.userDEK(tx, row.User)
 	if err != nil {
 		return err
 	}
@@ -194,7 +214,7 @@ func eachOf(scopes []string) provider.Need {
 
 // open says whether an access holds now, for this call.
 func (v *Vault) open(row AccessRow, call string) bool {
-	return row.Expires > v.now() && (row.Once == "" || row.Once == onceOpen || row.Once == v.callKey(call))
+	return ends(row) > v.now() && (row.Once == "" || row.Once == onceOpen || row.Once == v.callKey(call))
 }
 
 // spent is what Once becomes with its use. A call without an id spends it for itself alone.

@@ -14,6 +14,7 @@ type terms struct {
 	TTL     time.Duration `json:"ttl,omitempty"`
 	Agents  []Agent       `json:"agents,omitempty"` // that get access: the ticket's own, or those that its owner named
 	Approve ApproveFor    `json:"approve,omitempty"`
+	Move    string        `json:"move,omitempty"` // key of the agent whose access goes over to the ticket's
 }
 
 // taken is the option that the owner took, without what they left out, and the terms of their yes.
@@ -34,6 +35,10 @@ func (v *Vault) taken(tx Tx, a Answer, t Ticket) (Option, terms, error) {
 	}
 	if t.Agent != (Agent{}) {
 		yes.Agents = []Agent{t.Agent}
+		if yes.Move = a.Move; yes.Move != "" {
+			_, err := v.heir(tx, t.Owner.Caller, yes.Move, v.agentKey(t.Agent))
+			return o, yes, err
+		}
 		return o, yes, nil
 	}
 	for _, key := range a.Agents {
@@ -86,6 +91,11 @@ func (v *Vault) complete(tx Tx, t *Ticket, g GrantRow, o Option, yes terms) erro
 	if t.Kind != KindApprove {
 		if err := v.letIn(tx, *t, g, o, yes); err != nil {
 			return err
+		}
+		if yes.Move != "" { // what an earlier agent had, if it still has it
+			if _, err := v.moveAccess(tx, t.Owner.Caller, yes.Move, v.agentKey(t.Agent)); unless(ErrNotFound, err) != nil {
+				return err
+			}
 		}
 	}
 	if t.Approval != "" {

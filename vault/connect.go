@@ -214,11 +214,13 @@ func (v *Vault) freshRow(user, connection, key string, by Agent) (GrantRow, erro
 // on the same vendor grant, and answers fe.
 func (v *Vault) giveBack(ctx context.Context, r received, fe *FlowError) *FlowError {
 	row := GrantRow{Connection: r.fl.Connection, Destination: r.conn.Destination()}
+	who := ""
 	if r.who != nil {
+		who = r.who.ID
 		row.AccountKey = v.accountKey(r.fl.Connection, r.who.ID)
 	}
 	t := tokens{access: accessSet{Token: r.grant.Access.Reveal(), APIBase: r.grant.APIBase}, refresh: r.grant.Refresh.Reveal()}
-	if _, err := v.revokeAtVendor(ctx, row, t); err != nil {
+	if _, err := v.revokeAtVendor(ctx, row, t, who); err != nil {
 		v.log.Warn("a refused token could not be revoked", "connection", r.fl.Connection, "error", err)
 	}
 	return v.failed(ctx, r.fl, fe)

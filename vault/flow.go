@@ -41,7 +41,7 @@ func hashed(s string) string {
 
 // Allow is the owner's yes. Where only the agent's access was missing, the
 // ticket is done; else a flow to the vendor begins, and an earlier one of the
-// same ticket is void. Errors: ErrNotFound, ErrForeign, ErrGone, ErrStale, ErrNoScopes, *RuleError, *ConsentError.
+// same ticket is void. Errors: ErrNotFound, ErrForeign, ErrGone, ErrStale, ErrNoScopes, *StoppedError, *RuleError, *ConsentError.
 func (v *Vault) Allow(ctx context.Context, a Answer) (Start, error) {
 	var s Start
 	var fl *flow
@@ -61,6 +61,9 @@ func (v *Vault) Allow(ctx context.Context, a Answer) (Start, error) {
 		}
 		o, terms, err := v.taken(tx, a, t)
 		if err != nil {
+			return err
+		}
+		if err := v.mayOpen(tx, v.Pseudonym(t.Owner.Caller), t.Agent, []Option{o}); err != nil {
 			return err
 		}
 		if !o.VendorNeeded {

@@ -214,7 +214,7 @@ func (v *Vault) oweHeld(tx Tx, h heldGrant) (*owed, error) {
 		User: v.Pseudonym(h.Flow.Owner), Connection: h.Flow.Connection, Destination: h.Destination,
 		AccountKey: v.accountKey(h.Flow.Connection, h.Who.ID),
 	}
-	return v.owe(tx, row, tokens{access: h.Access, refresh: h.Refresh})
+	return v.owe(tx, row, tokens{access: h.Access, refresh: h.Refresh}, h.Who.ID)
 }
 
 // takeHeld removes what a ticket holds, and answers it: ErrGone when nothing is.

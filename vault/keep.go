@@ -124,7 +124,7 @@ func (v *Vault) save(ctx context.Context, a *attempt, g *provider.Grant) (err er
 
 // giveBackLate revokes tokens that came for an account that was revoked meanwhile; what the vendor says is logged.
 func (v *Vault) giveBackLate(ctx context.Context, row GrantRow, g *provider.Grant) {
-	_, _ = v.revokeAtVendor(ctx, row, v.refreshed(GrantRow{}, tokens{}, g).tokens)
+	_, _ = v.revokeAtVendor(ctx, row, v.refreshed(GrantRow{}, tokens{}, g).tokens, "")
 }
 
 // saveIn writes the row's next generation. The compare-and-swap is on the

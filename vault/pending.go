@@ -27,8 +27,8 @@ func (v *Vault) settle(ctx context.Context, o *owed) (atVendor bool, err error) 
 	if !bound(GrantRow{Destination: o.Destination}, conn) {
 		return false, v.drop(ctx, o, "grant.revocation_dropped", string(ConnChanged))
 	}
-	var live bool
-	if err := v.store.View(ctx, func(tx Tx) (err error) { live, err = v.inUse(tx, o.revocation); return err }); err == nil && live {
+	var keeper *GrantRow
+	if err := v.store.View(ctx, func(tx Tx) (err error) { keeper, err = v.keeper(tx, o.revocation); return err }); err == nil && keeper != nil {
 		return false, v.drop(ctx, o, "grant.revocation_dropped", "in_use")
 	}
 	if err = v.lives(ctx); err == nil {

@@ -53,21 +53,31 @@ const (
 )
 
 // Users are all people of this vault, oldest first: the operator's view, never an agent's.
-func (v *Vault) Users(ctx context.Context) (out []User, err error) {
+func (v *Vault) Users(ctx context.Context) ([]User, error) {
+	out, err := ofUsers(ctx, v, func(tx Tx, row UserRow) ([]User, error) {
+		u, _, err := v.user(tx, row)
+		return []User{u}, err
+	})
+	slices.SortStableFunc(out, func(a, b User) int { return a.Created.Compare(b.Created) })
+	return out, err
+}
+
+// ofUsers collects what read answers of each user, some users in a transaction.
+func ofUsers[T any](ctx context.Context, v *Vault, read func(tx Tx, row UserRow) ([]T, error)) (out []T, err error) {
 	for after := ""; ; {
 		var rows []UserRow
-		var some []User
+		var some []T
 		err := v.store.View(ctx, func(tx Tx) (err error) {
 			some = some[:0]
 			if rows, err = tx.Users().List(after, usersAtOnce); err != nil {
 				return err
 			}
 			for _, row := range rows {
-				u, _, err := v.user(tx, row)
+				found, err := read(tx, row)
 				if err != nil {
 					return err
 				}
-				some = append(some, u)
+				some = append(some, found...)
 			}
 			return nil
 		})
@@ -75,12 +85,10 @@ func (v *Vault) Users(ctx context.Context) (out []User, err error) {
 			return nil, fmt.Errorf("listing users: %w", err)
 		}
 		if out = append(out, some...); len(rows) < usersAtOnce {
-			break
+			return out, nil
 		}
 		after = rows[len(rows)-1].Key
 	}
-	slices.SortStableFunc(out, func(a, b User) int { return a.Created.Compare(b.Created) })
-	return out, nil
 }
 
 // user opens what a row says of a person, and their accounts.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/grantry/grantry/vault/provider"
@@ -18,7 +19,8 @@ var ErrRevocationPending = errors.New("the vendor has not confirmed yet")
 // and for good, then the vendor is told. atVendor says whether the vendor confirmed;
 // when it did not, the error is ErrRevocationPending beside a grant that is nonetheless over.
 func (v *Vault) Revoke(ctx context.Context, c Caller, id string) (atVendor bool, err error) {
-	return v.revokeFor(ctx, c, id, "")
+	r, err := v.revokeFor(ctx, c, id, "")
+	return r.AtVendor, err
 }
 
 // Revocation is what became of a disconnected account at its vendor. All false and "": there was nothing to tell it.
@@ -30,11 +32,13 @@ type Revocation struct {
 
 // Disconnect is Revoke with a full answer of what happened; an error says that the account is as it was.
 func (v *Vault) Disconnect(ctx context.Context, c Caller, id string) (Revocation, error) {
-	return Revocation{}, errors.ErrUnsupported
+	r, err := v.revokeFor(ctx, c, id, "")
+	return r, unless(ErrRevocationPending, err)
 }
 
 // revokeFor is Revoke with a reason for the audit.
-func (v *Vault) revokeFor(ctx context.Context, c Caller, id, reason string) (atVendor bool, err error) {
+func (v *Vault) revokeFor(ctx context.Context, c Caller, id, reason string) (r Revocation, err error) {
+	defer v.bell.ring()
 	var o *owed
 	err = v.store.Update(ctx, func(tx Tx) error {
 		before, err := v.owned(tx, c, id)
@@ -44,13 +48,18 @@ func (v *Vault) revokeFor(ctx context.Context, c Caller, id, reason string) (atV
 		if err := v.endAccessTo(tx, c, id); err != nil {
 			return err
 		}
-		o, err = v.endGrant(tx, before, reason)
+		if o, err = v.endGrant(tx, before, reason); err != nil || o != nil {
+			return err
+		}
+		r.Kept, err = v.keptFor(tx, before)
 		return err
 	})
 	if err != nil || o == nil {
-		return false, err
+		return r, err
 	}
-	return v.settle(context.WithoutCancel(ctx), o)
+	r.AtVendor, err = v.settle(context.WithoutCancel(ctx), o)
+	r.Pending = errors.Is(err, ErrRevocationPending)
+	return r, err
 }
 
 // endGrant takes the tokens out of a row, and answers what its vendor is owed:
@@ -70,14 +79,18 @@ func (v *Vault) endGrant(tx Tx, before GrantRow, reason string) (*owed, error) {
 	if err := v.append(tx, Entry{Kind: "grant.revoked", user: before.User, Connection: before.Connection, Account: before.ID, Reason: reason}); err != nil {
 		return nil, err
 	}
-	return v.owe(tx, before, t)
+	who, err := v.vendorID(tx, before)
+	if err != nil {
+		return nil, err
+	}
+	return v.owe(tx, before, t, who)
 }
 
 // revokeAtVendor gives back tokens that no row holds. Where even the store does
-// not work the vendor is asked all the same, once.
-func (v *Vault) revokeAtVendor(ctx context.Context, g GrantRow, t tokens) (bool, error) {
+// not work the vendor is asked all the same, once. who is the vendor's id of the account, "" when unknown.
+func (v *Vault) revokeAtVendor(ctx context.Context, g GrantRow, t tokens, who string) (bool, error) {
 	var o *owed
-	err := v.store.Update(ctx, func(tx Tx) (err error) { o, err = v.owe(tx, g, t); return err })
+	err := v.store.Update(ctx, func(tx Tx) (err error) { o, err = v.owe(tx, g, t, who); return err })
 	if err != nil {
 		o = v.debt(g, t)
 	}
@@ -96,11 +109,13 @@ type revocation struct {
 	Connection  string `json:"connection"`
 	Destination []byte `json:"destination"`
 	AccountKey  string `json:"account_key"`
-	Access      string `json:"access,omitempty"`
-	Refresh     string `json:"refresh,omitempty"`
-	Since       int64  `json:"since"`
-	NextTry     int64  `json:"next_try"`
-	Tries       int    `json:"tries"`
+	// Shared are the keys of the same account on other connections that the revocation reaches, by connection.
+	Shared  map[string]string `json:"shared,omitempty"`
+	Access  string            `json:"access,omitempty"`
+	Refresh string            `json:"refresh,omitempty"`
+	Since   int64             `json:"since"`
+	NextTry int64             `json:"next_try"`
+	Tries   int               `json:"tries"`
 }
 
 // owed is a revocation with its record, which is zero where it could not be stored.
@@ -126,12 +141,13 @@ func (v *Vault) debt(g GrantRow, t tokens) *owed {
 }
 
 // owe writes down what a vendor is to be told.
-func (v *Vault) owe(tx Tx, g GrantRow, t tokens) (*owed, error) {
+func (v *Vault) owe(tx Tx, g GrantRow, t tokens, who string) (*owed, error) {
 	o := v.debt(g, t)
 	if o == nil {
 		return nil, nil
 	}
-	if live, err := v.inUse(tx, o.revocation); err != nil || live {
+	o.Shared = v.shared(g.Connection, who)
+	if keeper, err := v.keeper(tx, o.revocation); err != nil || keeper != nil {
 		return nil, err
 	}
 	handle, err := v.random(32)
@@ -160,12 +176,69 @@ func (v *Vault) putDebt(tx Tx, o *owed) error {
 	return nil
 }
 
-// inUse says whether a row of ours lives on the same account at the vendor: a
-// revocation there would take that too (Google revokes per project and account).
-func (v *Vault) inUse(tx Tx, r revocation) (bool, error) {
+// keeper is a row of ours that lives on the same grant at the vendor, so that a revocation
+// would take that too; nil when there is none.
+func (v *Vault) keeper(tx Tx, r revocation) (*GrantRow, error) {
 	if r.AccountKey == "" {
-		return false, nil
+		return nil, nil
 	}
-	rows, err := tx.Grants().List(GrantFilter{Connection: r.Connection, AccountKey: r.AccountKey})
-	return slices.ContainsFunc(rows, func(g GrantRow) bool { return g.State == string(GrantActive) }), err
+	all := maps.Clone(r.Shared)
+	if all == nil {
+		all = map[string]string{}
+	}
+	all[r.Connection] = r.AccountKey
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		rows, err := tx.Grants().List(GrantFilter{Connection: name, AccountKey: all[name]})
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range rows {
+			if g.State == string(GrantActive) {
+				return &g, nil
+			}
+		}
+	}
+	return nil, nil
+}
+
+// shared are the keys of an account on the connections that a revocation on one reaches, too: Google
+// ends all that a person gave to a project, whichever of its clients asked.
+func (v *Vault) shared(connection, who string) map[string]string {
+	conn := v.conns[connection]
+	if conn == nil || who == "" {
+		return nil
+	}
+	keys := map[string]string{}
+	for _, name := range v.names {
+		if name != connection && conn.SharesGrants(v.conns[name]) {
+			keys[name] = v.accountKey(name, who)
+		}
+	}
+	return keys
+}
+
+// vendorID is the vendor's id of a grant's account, "" when its profile does not open.
+func (v *Vault) vendorID(tx Tx, g GrantRow) (string, error) {
+	a, err := v.withProfile(tx, g)
+	return a.profile.AccountID, err
+}
+
+// keptFor is the label of the account for whose sake the vendor of an ended grant was not told, "" when there is none.
+func (v *Vault) keptFor(tx Tx, ended GrantRow) (string, error) {
+	conn := v.conns[ended.Connection]
+	if conn == nil || conn.Provider().Revoke.Style == provider.RevokeNone {
+		return "", nil
+	}
+	who, err := v.vendorID(tx, ended)
+	if err != nil {
+		return "", err
+	}
+	g, err := v.keeper(tx, revocation{
+		Grant: ended.ID, Connection: ended.Connection, AccountKey: ended.AccountKey, Shared: v.shared(ended.Connection, who),
+	})
+	if err != nil || g == nil {
+		return "", err
+	}
+	a, err := v.withProfile(tx, *g)
+	return a.profile.label(), err
 }

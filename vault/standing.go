@@ -87,16 +87,17 @@ func (v *Vault) stands(tx Tx, r Request, p picked) error {
 
 // StandingApprovals are the caller's standing approvals that have not ended, the first to end first.
 func (v *Vault) StandingApprovals(ctx context.Context, c Caller) (out []Standing, err error) {
-	err = v.store.View(ctx, func(tx Tx) error {
-		out = nil
-		recs, err := tx.Records().List(recStanding, v.Pseudonym(c), v.now())
-		for _, rec := range recs {
-			if s, err := v.decodeStanding(tx, rec); err == nil {
-				out = append(out, s)
-			}
+	err = v.store.View(ctx, func(tx Tx) error { out, err = v.standings(tx, v.Pseudonym(c)); return err })
+	return out, err
+}
+
+func (v *Vault) standings(tx Tx, user string) (out []Standing, err error) {
+	recs, err := tx.Records().List(recStanding, user, v.now())
+	for _, rec := range recs {
+		if s, err := v.decodeStanding(tx, rec); err == nil {
+			out = append(out, s)
 		}
-		return err
-	})
+	}
 	return out, err
 }
 

@@ -237,6 +237,8 @@ type AccessRows interface {
 	Get(user, agent, grant string) (AccessRow, error)
 	// List answers a user's rows.
 	List(user string) ([]AccessRow, error)
+	// Find answers anybody's by its id, or ErrNotFound.
+	Find(id string) (AccessRow, error)
 	// Put inserts or replaces the row of (User, Agent, Grant).
 	Put(a AccessRow) error
 	// Touch sets Used, also of the grant, and Once, if Once still is from; ErrConflict otherwise.

@@ -48,6 +48,9 @@ func (v *Vault) OpenTicket(ctx context.Context, r TicketRequest) (t Ticket, fres
 		if err != nil {
 			return err
 		}
+		if err := v.mayOpen(tx, user, r.Agent, r.Need.Options); err != nil {
+			return err
+		}
 		if err := v.declinedLately(tx, user, r); err != nil {
 			return err
 		}
@@ -222,16 +225,17 @@ func (v *Vault) TicketByID(ctx context.Context, owner Caller, id string) (Ticket
 
 // Tickets are what waits for this person, oldest first.
 func (v *Vault) Tickets(ctx context.Context, owner Caller) (out []Ticket, err error) {
-	err = v.store.View(ctx, func(tx Tx) error {
-		out = nil
-		recs, err := tx.Records().List(recTicket, v.Pseudonym(owner), v.now())
-		for _, rec := range recs {
-			if t, err := v.decodeTicket(tx, rec); err == nil && !t.Over() {
-				out = append(out, t)
-			}
+	err = v.store.View(ctx, func(tx Tx) error { out, err = v.waiting(tx, v.Pseudonym(owner)); return err })
+	return out, err
+}
+
+func (v *Vault) waiting(tx Tx, user string) (out []Ticket, err error) {
+	recs, err := tx.Records().List(recTicket, user, v.now())
+	for _, rec := range recs {
+		if t, err := v.decodeTicket(tx, rec); err == nil && !t.Over() {
+			out = append(out, t)
 		}
-		return err
-	})
+	}
 	return out, err
 }
 
@@ -315,20 +319,26 @@ func (v *Vault) Decline(ctx context.Context, handle string, p Person) (t Ticket,
 }
 
 func (v *Vault) declined(tx Tx, t *Ticket) error {
+	for _, o := range t.Options {
+		if err := v.putBackOff(tx, v.Pseudonym(t.Owner.Caller), t.Agent, o.Connection, false); err != nil {
+			return err
+		}
+	}
+	return v.closeTicket(tx, t, string(t.Reason))
+}
+
+// closeTicket ends a ticket by its owner's no, with all that hangs on it.
+func (v *Vault) closeTicket(tx Tx, t *Ticket, reason string) error {
 	if _, err := v.dropHeld(tx, t, "declined"); err != nil { // the vendor is told in the background
 		return err
 	}
 	t.State = TicketDeclined
-	user := v.Pseudonym(t.Owner.Caller)
-	if err := v.putTicket(tx, user, t); err != nil {
+	if err := v.putTicket(tx, v.Pseudonym(t.Owner.Caller), t); err != nil {
 		return err
 	}
-	for _, o := range t.Options {
-		if err := v.putBackOff(tx, user, t.Agent, o.Connection, false); err != nil {
-			return err
-		}
-	}
-	return errors.Join(v.append(tx, v.ticketEntry("ticket.declined", *t)), v.unapproved(tx, *t, ApprovalDeclined))
+	e := v.ticketEntry("ticket.declined", *t)
+	e.Reason = reason
+	return errors.Join(v.append(tx, e), v.unapproved(tx, *t, ApprovalDeclined))
 }
 
 // AskAgain answers a new ticket for an expired one, to its owner only.

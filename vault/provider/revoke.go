@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 )
 
 // CanRevoke says whether Revoke will ask the vendor; otherwise a grant is only
@@ -14,6 +15,20 @@ import (
 func (c *Connection) CanRevoke(ctx context.Context) bool {
 	e, err := c.resolve(ctx)
 	return err == nil && c.reg.Provider.Revoke.Style != RevokeNone && e.Revocation != ""
+}
+
+// SharesGrants says whether Revoke on one of two connections ends the grant of the same account on the other, too.
+func (c *Connection) SharesGrants(o *Connection) bool {
+	return c.reg.Provider.Name == o.reg.Provider.Name && c.reg.Provider.Revoke.Radius == "project" && project(c.reg.ClientID) == project(o.reg.ClientID)
+}
+
+// project is what a client id says of the project that it belongs to: Google's begin
+// with its number ("1234-abc.apps.googleusercontent.com"); anywhere else each client is one of its own.
+func project(clientID string) string {
+	if number, _, ok := strings.Cut(clientID, "-"); ok && strings.HasSuffix(clientID, ".apps.googleusercontent.com") {
+		return number
+	}
+	return clientID
 }
 
 // Revoke takes a grant back at the vendor, in the shape and with the reach of

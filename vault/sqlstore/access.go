@@ -11,6 +11,8 @@ const (
 
 	queryAccessOf = `SELECT ` + accessColumns + ` FROM access WHERE user_key = $1 ORDER BY created, id`
 
+	queryFindAccess = `SELECT ` + accessColumns + ` FROM access WHERE id = $1`
+
 	queryPutAccess = `INSERT INTO access (` + accessColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 		ON CONFLICT (user_key, agent, grant_id) DO UPDATE SET id = excluded.id, scopes = excluded.scopes, expires = excluded.expires,
 			once = excluded.once, agent_ct = excluded.agent_ct, created = excluded.created, used = excluded.used`
@@ -23,7 +25,7 @@ const (
 )
 
 func accessQueries() []string {
-	return []string{queryAccess, queryAccessOf, queryPutAccess, queryTouchAccess, queryTouchGrant, queryDeleteAccess}
+	return []string{queryAccess, queryAccessOf, queryFindAccess, queryPutAccess, queryTouchAccess, queryTouchGrant, queryDeleteAccess}
 }
 
 func scanAccess(s scanner) (a vault.AccessRow, err error) {
@@ -37,6 +39,10 @@ func (r accessRows) Get(user, agent, grant string) (vault.AccessRow, error) {
 
 func (r accessRows) List(user string) ([]vault.AccessRow, error) {
 	return all(r.tx, scanAccess, "listing access", queryAccessOf, user)
+}
+
+func (r accessRows) Find(id string) (vault.AccessRow, error) {
+	return one(r.tx, scanAccess, "finding access", queryFindAccess, id)
 }
 
 func (r accessRows) Put(a vault.AccessRow) error {

@@ -40,6 +40,8 @@ func accessPut(t *testing.T, s vault.Store) {
 	again := vault.AccessRow{ID: "a2", User: a.User, Agent: a.Agent, Grant: a.Grant, Scopes: "c", Created: now + 5}
 	update(t, s, func(tx vault.Tx) error { return tx.Access().Put(again) })
 	same(t, "replaced access", again, getAccess(t, s, a))
+	same(t, "access by id", again, read(t, s, func(tx vault.Tx) (vault.AccessRow, error) { return tx.Access().Find("a2") }))
+	readErr(t, s, vault.ErrNotFound, func(tx vault.Tx) (vault.AccessRow, error) { return tx.Access().Find("a1") })
 	rows := read(t, s, func(tx vault.Tx) ([]vault.AccessRow, error) { return tx.Access().List(a.User) })
 	same(t, "list", []vault.AccessRow{again}, rows)
 
