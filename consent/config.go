@@ -39,7 +39,7 @@ type Flows interface {
 type Accounts interface {
 	Accounts(ctx context.Context, c vault.Caller) ([]vault.Account, error)
 	Account(ctx context.Context, c vault.Caller, ref string) (vault.Account, error)
-	Revoke(ctx context.Context, c vault.Caller, id string) (atVendor bool, err error)
+	Disconnect(ctx context.Context, c vault.Caller, id string) (vault.Revocation, error)
 	SetDefault(ctx context.Context, c vault.Caller, id string) error
 	Connections() []string
 }
@@ -48,6 +48,20 @@ type Accounts interface {
 type Permissions interface {
 	AccessList(ctx context.Context, c vault.Caller) ([]vault.Access, error)
 	RevokeAccess(ctx context.Context, c vault.Caller, id string) error
+	MoveAccess(ctx context.Context, c vault.Caller, from, to string) (int, error)
+	EndStanding(ctx context.Context, c vault.Caller, id string) error
+}
+
+// Diary is what was done in a person's name.
+type Diary interface {
+	Activity(ctx context.Context, c vault.Caller, q vault.ActivityQuery) (page []vault.Activity, next string, err error)
+}
+
+// Switches end at once what a person allowed.
+type Switches interface {
+	Stop(ctx context.Context, c vault.Caller, s vault.StopScope) (vault.Stopped, error)
+	Resume(ctx context.Context, c vault.Caller, s vault.StopScope) error
+	Stops(ctx context.Context, c vault.Caller) ([]vault.Stop, error)
 }
 
 // Approvals are the writes that wait for a person's yes, and what came from a vendor and waits for their word.
@@ -79,6 +93,8 @@ type Vault interface {
 	Permissions
 	Approvals
 	Acquaintances
+	Diary
+	Switches
 	Notary
 }
 

@@ -13,23 +13,17 @@ const formConnections = "connections"
 func (h *Handler) mountConnections(mux *http.ServeMux) {
 	mux.Handle("GET /connections", h.page(h.showConnections))
 	mux.Handle("GET /connections/{more...}", h.page(h.notFound))
-	mux.Handle("POST /connections/connect", h.change(h.connect))
-	mux.Handle("POST /connections/reconnect", h.change(h.reconnect))
-	mux.Handle("POST /connections/disconnect", h.change(h.disconnect))
-	mux.Handle("POST /connections/default", h.change(h.makeDefault))
-	mux.Handle("POST /connections/access/revoke", h.change(h.revokeAccess))
+	for path, do := range map[string]func(*visit){
+		"connect": h.connect, "reconnect": h.reconnect, "disconnect": h.disconnect, "default": h.makeDefault,
+		"stop": h.stopAccount, "resume": h.resumeAccount, "access/revoke": h.revokeAccess(home),
+	} {
+		mux.Handle("POST /connections/"+path, h.change(formConnections, home, do))
+	}
 }
 
 func (h *Handler) showConnections(v *visit) {
-	if !v.signedIn() {
-		h.askSignIn(v, comeBack{Path: home})
+	if !h.atHome(v, home) {
 		return
-	}
-	if v.r.Method == http.MethodGet {
-		if err := h.ensureSession(v); err != nil {
-			h.broken(v, "starting session", err)
-			return
-		}
 	}
 	page, err := h.connectionsPage(v)
 	if err != nil {
@@ -39,11 +33,11 @@ func (h *Handler) showConnections(v *visit) {
 	h.render(v, http.StatusOK, "connections", frame{Title: h.say("connections.page"), Body: page})
 }
 
-// change wraps what every button of the page has in common: a person, and a form of their session.
-func (h *Handler) change(do func(v *visit)) http.Handler {
+// change wraps what every button of a page has in common: a person, and a form of that page for their session.
+func (h *Handler) change(form, page string, do func(v *visit)) http.Handler {
 	return h.form(func(v *visit) {
-		if !v.signedIn() || !h.tokenValid(v, formConnections) {
-			h.staleForm(v, home)
+		if !v.signedIn() || !h.tokenValid(v, form) {
+			h.staleForm(v, page)
 			return
 		}
 		do(v)
@@ -115,29 +109,42 @@ func (h *Handler) ownAccount(v *visit) (vault.Account, bool) {
 	return vault.Account{}, false
 }
 
+// disconnect ends an account here at once, and says what became of it at the vendor.
 func (h *Handler) disconnect(v *visit) {
 	a, ok := h.ownAccount(v)
 	if !ok {
 		return
 	}
-	atVendor, err := h.cfg.Vault.Revoke(v.ctx(), v.person.Caller, a.ID)
+	done, err := h.cfg.Vault.Disconnect(v.ctx(), v.person.Caller, a.ID)
 	if err != nil {
-		// The vault stops local use first: an error after that is the vendor's.
-		if now, again := h.cfg.Vault.Account(v.ctx(), v.person.Caller, a.ID); again != nil || now.State != vault.GrantRevoked {
-			h.broken(v, "disconnecting", err)
-			return
-		}
+		h.goneOr(v, "disconnecting", err)
+		return
 	}
 	p, _ := h.provider(a.Connection)
-	vendor := titleOf(p, a.Connection)
-	key := "connections.end_unknown"
-	if atVendor {
-		key = "connections.ended_at_vendor"
-	} else if errors.Is(err, vault.ErrRevocationPending) {
-		key = "connections.end_pending"
+	key := "disconnected.here"
+	switch {
+	case done.AtVendor:
+		key = "disconnected.at_vendor"
+	case done.Pending:
+		key = "disconnected.pending"
+	case done.Kept != "":
+		key = "disconnected.kept"
 	}
-	h.notice(v, h.say(key, "account", a.Label, "vendor", vendor))
+	h.notice(v, h.say(key, "account", a.Label, "vendor", titleOf(p, a.Connection), "kept", done.Kept))
 	h.redirect(v, home)
+}
+
+// stopAccount is the kill switch of one account: no agent uses it until it is let go on.
+func (h *Handler) stopAccount(v *visit) {
+	if a, ok := h.ownAccount(v); ok {
+		h.stop(v, vault.StopScope{Account: a.ID}, a.Label, home, formConnections)
+	}
+}
+
+func (h *Handler) resumeAccount(v *visit) {
+	if a, ok := h.ownAccount(v); ok {
+		h.resume(v, vault.StopScope{Account: a.ID}, a.Label, home)
+	}
 }
 
 func (h *Handler) makeDefault(v *visit) {
@@ -151,17 +158,4 @@ func (h *Handler) makeDefault(v *visit) {
 	}
 	h.notice(v, h.say("connections.now_default", "account", a.Label))
 	h.redirect(v, home)
-}
-
-func (h *Handler) revokeAccess(v *visit) {
-	err := h.cfg.Vault.RevokeAccess(v.ctx(), v.person.Caller, v.r.PostForm.Get("access"))
-	switch {
-	case errors.Is(err, vault.ErrNotFound):
-		h.notFound(v)
-	case err != nil:
-		h.broken(v, "revoking access", err)
-	default:
-		h.notice(v, h.say("connections.access_ended"))
-		h.redirect(v, home)
-	}
 }

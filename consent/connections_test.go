@@ -62,6 +62,7 @@ func TestDisconnect(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	furnish(w)
+	w.vault.revoked.AtVendor = true
 	b := w.browser("alice")
 	p := b.get("/connections")
 	b.follow(b.post("/connections/disconnect", p, "account", "g2").want(t, http.StatusSeeOther)).
@@ -81,6 +82,41 @@ func TestDisconnect(t *testing.T) {
 		if a.ID == "b1" && (a.State != vault.GrantActive || a.Default) {
 			t.Errorf("bob's account is %+v", a)
 		}
+	}
+}
+
+// TestDisconnectTells: what became of a disconnected account at its vendor is
+// told as it was: ended there, not reached yet, kept for another account's sake, or nothing to tell.
+func TestDisconnectTells(t *testing.T) {
+	t.Parallel()
+	for says, done := range map[string]vault.Revocation{
+		"Google has ended the access there":           {AtVendor: true},
+		"Google could not be told yet":                {Pending: true},
+		"would have ended alice@corp.example, too":    {Kept: "alice@corp.example"},
+		"Google has no way to be told; you can remov": {},
+	} {
+		w := newWorld(t)
+		furnish(w)
+		w.vault.revoked = done
+		b := w.browser("alice")
+		b.follow(b.post("/connections/disconnect", b.get("/connections"), "account", "g2")).
+			want(t, http.StatusOK, "alice@home.example is disconnected", "agent can use it any more", says)
+	}
+}
+
+// TestHealth: each account says how it is, what the vendor will end it on, and has a button that mends it.
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	furnish(w)
+	ends := w.clock.Now().AddDate(0, 0, 5)
+	w.vault.accounts[1].EndsBy = ends
+	p := w.browser("alice").get("/connections").want(t, http.StatusOK, "Google will end this connection by "+ends.Format("2 January 2006"), "still in testing", "Connect it again")
+	if n := strings.Count(p.text(), "still in testing"); n != 1 {
+		t.Errorf("%d accounts end", n)
+	}
+	if n := strings.Count(p.body, `action="/connections/reconnect"`); n != 2 { // the broken one, and the disconnected one
+		t.Errorf("%d buttons connect again", n)
 	}
 }
 

@@ -2,11 +2,11 @@ package consent
 
 import (
 	"cmp"
-	"net/http"
 	"slices"
 	"time"
 
 	"github.com/grantry/grantry/vault"
+	"github.com/grantry/grantry/vault/provider"
 )
 
 // connectionsPage is what waits for a person, what they connected, and what they could.
@@ -31,15 +31,18 @@ type accountView struct {
 	Scopes                                 []permission
 	Raw                                    []string
 	Agents                                 []accessView
-	Used                                   text
+	Used, EndsBy, Stopped                  text // Stopped: since when its person has stopped it
 	Since                                  string
 }
 
+// accessView is one agent's access to one account, on the page of either.
 type accessView struct {
-	ID    string
-	Agent *agentView
-	Until text
-	Used  text
+	ID                     string
+	Agent                  *agentView
+	Vendor, Initial, Label string // of the account
+	Can                    text   // what it lets the agent do
+	Until, Used            text
+	Soon                   bool // ends within three days
 }
 
 type connectView struct{ Name, Vendor, Initial string }
@@ -58,17 +61,22 @@ func (h *Handler) connectionsPage(v *visit) (page connectionsPage, err error) {
 	if err != nil {
 		return page, err
 	}
-	page.Owner, page.CSRF = shown(v.person.Label(), 80), h.token(v, formConnections)
-	if v.r.Method == http.MethodGet {
-		page.Notice = h.takeNotice(v)
+	stops, err := h.stopsSince(v.ctx(), who)
+	if err != nil {
+		return page, err
 	}
+	page.Owner, page.CSRF, page.Notice = shown(v.person.Label(), 80), h.token(v, formConnections), h.takeNotice(v)
 	for _, t := range tickets {
 		if !t.Over() {
-			page.Waiting = append(page.Waiting, h.waitingView(t))
+			page.Waiting = append(page.Waiting, h.waitingView(v, t))
 		}
 	}
 	for _, a := range inOrder(accounts) {
-		page.Accounts = append(page.Accounts, h.accountView(a, accounts, access))
+		view := h.accountView(a, accounts, access)
+		if since, ok := stops[vault.StopScope{Account: a.ID}]; ok {
+			view.Stopped = h.say("connections.stopped", "when", since)
+		}
+		page.Accounts = append(page.Accounts, view)
 	}
 	for _, name := range h.cfg.Vault.Connections() {
 		p, _ := h.provider(name)
@@ -78,9 +86,9 @@ func (h *Handler) connectionsPage(v *visit) (page connectionsPage, err error) {
 	return page, nil
 }
 
-func (h *Handler) waitingView(t vault.Ticket) waitingView {
+func (h *Handler) waitingView(v *visit, t vault.Ticket) waitingView {
 	w := waitingView{
-		Headline: h.headline(t), Why: h.why(t), When: h.pages.ago(h.cfg.Now(), t.Created), To: ticketPath(h.cfg.Vault.Handle(t)), Initial: "→",
+		Headline: h.headline(t), Why: cmp.Or(h.askedFrom(v.ctx(), t), h.why(t)), When: h.pages.ago(h.cfg.Now(), t.Created), To: ticketPath(h.cfg.Vault.Handle(t)), Initial: "→",
 	}
 	if a := h.agentOf(t.Agent); a != nil {
 		w.Initial = a.Initial
@@ -109,7 +117,7 @@ func (h *Handler) accountView(a vault.Account, all []vault.Account, access []vau
 	view := accountView{
 		ID: a.ID, Vendor: titleOf(p, a.Connection), Label: shown(a.Label, 80), Connection: shown(a.Connection, 40),
 		Default: a.Default, Over: a.State == vault.GrantRevoked, Scopes: h.permissionsOf(p, a.Scopes),
-		Used: h.used(a.Used), Since: clock(a.Created),
+		Used: h.used(a.Used), Since: h.date(a.Created),
 	}
 	view.Initial = initial(view.Vendor)
 	view.State, view.StateText, view.Problem = h.stateWords(a, view.Vendor)
@@ -120,8 +128,11 @@ func (h *Handler) accountView(a vault.Account, all []vault.Account, access []vau
 	if view.Over {
 		return view
 	}
+	if !a.EndsBy.IsZero() {
+		view.EndsBy = h.say("connections.ends_by", "vendor", view.Vendor, "when", h.date(a.EndsBy))
+	}
 	for _, x := range access {
-		if x.Account == a.ID && x.Expires.After(h.cfg.Now()) {
+		if x.Account == a.ID && ends(x).After(h.cfg.Now()) {
 			view.Agents = append(view.Agents, h.accessView(x))
 		}
 	}
@@ -129,14 +140,37 @@ func (h *Handler) accountView(a vault.Account, all []vault.Account, access []vau
 }
 
 func (h *Handler) accessView(x vault.Access) accessView {
-	view := accessView{ID: x.ID, Agent: h.agentOf(x.Agent), Until: h.say("connections.until", "when", clock(x.Expires)), Used: h.used(x.Used)}
-	if view.Agent == nil {
-		view.Agent = &agentView{Name: bare(h.say("words.unnamed")), Initial: "?"}
+	now, end := h.cfg.Now(), ends(x)
+	p, _ := h.provider(x.Connection)
+	view := accessView{
+		ID: x.ID, Agent: h.agentView(x.Agent), Vendor: titleOf(p, x.Connection), Label: shown(x.Label, 80), Can: h.mayDo(p, x.Scopes),
+		Until: h.say("connections.until", "when", h.date(end)), Used: h.used(x.Used),
 	}
-	if x.Once {
+	view.Initial = initial(view.Vendor)
+	switch {
+	case x.Once:
 		view.Until = h.say("connections.for_one_call")
+	case end.Sub(now) < endsSoon:
+		view.Until, view.Soon = h.say("connections.ends_soon", "when", h.pages.until(now, end)), true
 	}
 	return view
+}
+
+// mayDo is what scopes allow, in half a sentence.
+func (h *Handler) mayDo(p *provider.Provider, scopes []string) text {
+	var does []text
+	for _, one := range h.permissionsOf(p, slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return identityOnly(p, s) })) {
+		does = append(does, phrase(one.Text))
+	}
+	if len(does) == 0 {
+		return h.say("connections.may_identify")
+	}
+	return h.say("connections.may", "does", h.pages.list(does))
+}
+
+// date is a day as people say it, in the time zone of the vault's clock.
+func (h *Handler) date(t time.Time) string {
+	return t.In(h.cfg.Now().Location()).Format("2 January 2006")
 }
 
 func (h *Handler) used(t time.Time) text {

@@ -17,10 +17,6 @@ func (f *fakeVault) Approval(_ context.Context, owner vault.Caller, id string) (
 	return a, nil
 }
 
-func (f *fakeVault) Agents(context.Context, vault.Caller) ([]vault.KnownAgent, error) {
-	return f.agents, nil
-}
-
 func (f *fakeVault) AgentKey(a vault.Agent) string {
 	return fmt.Sprintf("%x", f.MAC("agent", []byte(a.Issuer+" "+a.ID)))[:12]
 }

@@ -35,6 +35,7 @@ type fakeVault struct {
 	approvals map[string]vault.Approval
 	agents    []vault.KnownAgent
 	limits    func(*vault.Ticket, *vault.Account) // of what Finish answers
+	fakeControl
 }
 
 type fakeFlow struct {
@@ -250,17 +251,6 @@ func (f *fakeVault) Account(ctx context.Context, c vault.Caller, ref string) (va
 	return vault.Account{}, vault.ErrNotFound
 }
 
-func (f *fakeVault) Revoke(_ context.Context, _ vault.Caller, id string) (bool, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for i := range f.accounts {
-		if f.accounts[i].ID == id {
-			f.accounts[i].State = vault.GrantRevoked
-		}
-	}
-	return true, nil
-}
-
 func (f *fakeVault) SetDefault(_ context.Context, _ vault.Caller, id string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -271,24 +261,6 @@ func (f *fakeVault) SetDefault(_ context.Context, _ vault.Caller, id string) err
 }
 
 func (f *fakeVault) Connections() []string { return f.names }
-
-func (f *fakeVault) AccessList(context.Context, vault.Caller) ([]vault.Access, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Clone(f.access), nil
-}
-
-func (f *fakeVault) RevokeAccess(_ context.Context, c vault.Caller, id string) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for i, a := range f.access {
-		if a.ID == id && f.owners[a.Account] == c.Subject {
-			f.access = slices.Delete(f.access, i, i+1)
-			return nil
-		}
-	}
-	return vault.ErrNotFound
-}
 
 func (f *fakeVault) MAC(label string, msg []byte) []byte {
 	m := hmac.New(sha256.New, []byte("test key "+label))

@@ -54,6 +54,8 @@ func (h *Handler) Mount(mux *http.ServeMux) {
 	h.mountConnections(mux)
 	h.mountSignIn(mux)
 	h.mountPair(mux)
+	h.mountAgents(mux)
+	h.mountActivity(mux)
 }
 
 // visit is one request by a browser, with who is behind it.

@@ -150,11 +150,11 @@ func said(section string) bool {
 	return section == "broken" || section == "nothing" || section == "foreign"
 }
 
-// forOperators says whether a node makes an error, a log line or an audit entry.
+// forOperators says whether a node makes an error, a log line or an audit entry, or names kinds of those.
 func forOperators(n ast.Node) bool {
 	if field, ok := n.(*ast.KeyValueExpr); ok {
 		name, ok := field.Key.(*ast.Ident)
-		return ok && name.Name == "Kind"
+		return ok && (name.Name == "Kind" || name.Name == "kinds")
 	}
 	call, ok := n.(*ast.CallExpr)
 	if !ok {

@@ -35,7 +35,7 @@ func parsePages() (*pages, error) {
 		p.assets[name] = newAsset(string(body), contentType)
 	}
 	funcs := template.FuncMap{"say": p.say, "bare": bare, "asset": p.assetURL, "of": optionOf}
-	for _, name := range []string{"ticket", "held", "embedded", "next", "message", "connections", "code"} {
+	for _, name := range []string{"ticket", "held", "embedded", "next", "message", "connections", "agents", "activity", "code"} {
 		t, err := template.New(name).Funcs(funcs).ParseFS(files, "templates/layout.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parsing page %s: %w", name, err)
@@ -48,6 +48,7 @@ func parsePages() (*pages, error) {
 // frame is what surrounds every page.
 type frame struct {
 	Title   text
+	Page    string // name of its template
 	Who     string // signed-in person, "" when nobody is
 	SignOut bool
 	Sandbox bool
@@ -58,7 +59,7 @@ type frame struct {
 
 // render answers with a page. The session is saved first: its cookie is a header.
 func (h *Handler) render(v *visit, status int, name string, f frame) {
-	f.Sandbox, f.Machine = h.cfg.Sandbox, h.cfg.Machine
+	f.Page, f.Sandbox, f.Machine = name, h.cfg.Sandbox, h.cfg.Machine
 	if v.signedIn() {
 		f.Who, f.SignOut = shown(v.person.Label(), 60), !v.own
 	}

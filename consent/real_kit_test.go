@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/grantry/grantry/consent"
@@ -30,6 +31,7 @@ type real struct {
 	box    *sandbox.Sandbox
 	boxURL string
 	keep   *vault.Vault
+	deaf   atomic.Bool // the vendor does not take revocations
 }
 
 func newReal(t *testing.T, change ...func(c *consent.Config)) *real {
@@ -39,7 +41,13 @@ func newReal(t *testing.T, change ...func(c *consent.Config)) *real {
 	t.Cleanup(r.srv.Close)
 	r.url = r.srv.URL
 	var box http.Handler
-	boxServer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { box.ServeHTTP(w, q) }))
+	boxServer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if r.deaf.Load() && strings.Contains(q.URL.Path, "revoke") {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		box.ServeHTTP(w, q)
+	}))
 	t.Cleanup(boxServer.Close)
 	var err error
 	if r.box, err = sandbox.New(sandbox.Config{BaseURL: boxServer.URL, PublicURL: r.url}); err != nil {

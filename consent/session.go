@@ -193,7 +193,7 @@ func (h *Handler) notice(v *visit, words text) {
 
 func (h *Handler) takeNotice(v *visit) text {
 	s := h.session(v)
-	if s.Notice == "" {
+	if s.Notice == "" || v.r.Method != http.MethodGet {
 		return ""
 	}
 	words := s.Notice
