@@ -21,7 +21,7 @@ var activityKinds = [...]struct {
 }{
 	{name: "main", kinds: []string{
 		"tool.called", "tool.refused", "approval.", "access.", "ticket.opened", "ticket.done", "ticket.declined", "ticket.expired", "ticket.dismissed",
-		"connect.", "grant.stored", "grant.ended", "grant.revoked", "grant.revoked_at_vendor", "grant.revocation_given_up", "grant.quarantined", "grant.reaped",
+		"connect.", "grant.stored", "grant.held", "grant.confirmed", "grant.refused", "grant.ended", "grant.revoked", "grant.revoked_at_vendor", "grant.revocation_given_up", "grant.quarantined", "grant.reaped",
 		"account.", "person.",
 	}},
 	{name: "calls", kinds: []string{"tool.called", "tool.refused"}},

@@ -31,6 +31,15 @@ func TestAuditKinds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	listed := listedKinds(t)
+	if want, got := slices.Sorted(maps.Keys(written)), slices.Sorted(maps.Keys(listed)); !slices.Equal(want, got) || len(want) < 40 {
+		t.Errorf("written %v\nlisted  %v", want, got)
+	}
+}
+
+// listedKinds are the kinds in the table of docs/audit.md.
+func listedKinds(t *testing.T) map[string]bool {
+	t.Helper()
 	text, err := os.ReadFile("../../docs/audit.md")
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +54,27 @@ func TestAuditKinds(t *testing.T) {
 			listed[m[1]] = true
 		}
 	}
-	if want, got := slices.Sorted(maps.Keys(written)), slices.Sorted(maps.Keys(listed)); !slices.Equal(want, got) || len(want) < 40 {
-		t.Errorf("written %v\nlisted  %v", want, got)
+	return listed
+}
+
+// TestKindsHaveWords holds the page /activity to docs/audit.md: each kind of
+// entry that can be about a person has a sentence there, not only its name.
+func TestKindsHaveWords(t *testing.T) {
+	t.Parallel()
+	nobodys := regexp.MustCompile(`^(process|config|tools|chain|key|vault|audit|user|connection|auth|request_state)\.|^tool\.(added|changed)$`)
+	text, err := os.ReadFile("../../consent/messages.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, deeds, found := strings.Cut(string(text), "\n[deed]\n")
+	deeds, _, _ = strings.Cut(deeds, "\n[")
+	kinds := slices.DeleteFunc(slices.Sorted(maps.Keys(listedKinds(t))), nobodys.MatchString)
+	for _, kind := range kinds {
+		if !strings.Contains(deeds, "\n"+strings.ReplaceAll(kind, ".", "_")+" = ") {
+			t.Errorf("[deed] in consent/messages.txt has no sentence for %s", kind)
+		}
+	}
+	if !found || len(kinds) < 30 {
+		t.Errorf("looked at %d kinds", len(kinds))
 	}
 }
