@@ -23,7 +23,9 @@ type cli struct {
 	Stdio       stdioCmd       `cmd:"" help:"MCP over stdin and stdout, for a desktop or IDE client."`
 	Serve       serveCmd       `cmd:"" help:"MCP at /mcp and the pages, for remote agents."`
 	Connect     connectCmd     `cmd:"" help:"Connect an account at a vendor."`
+	Signin      signinCmd      `cmd:"" help:"Sign a browser in to a vault of one person: a link, a code, a QR code."`
 	Connections connectionsCmd `cmd:"" help:"Connected accounts: list, show, revoke; confirm a connection's new addresses."`
+	Access      accessCmd      `cmd:"" help:"Which agents may use which accounts: list, revoke."`
 	Users       usersCmd       `cmd:"" help:"The people of this vault: list, show, delete."`
 	Backup      backupCmd      `cmd:"" help:"Write a copy of the vault to a file, without its key."`
 	Restore     restoreCmd     `cmd:"" help:"Make a backup the vault; confirm that a copy is the one that lives."`

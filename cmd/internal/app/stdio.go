@@ -70,7 +70,7 @@ func (a *App) requireLocal(command string) error {
 	if command == "stdio" && !a.cfg.Store.IsFile() {
 		return &UsageError{Text: fmt.Sprintf("grantry stdio keeps its vault in a local file, and this config names a PostgreSQL server as the store: run `grantry serve` and add %s/mcp to the client; for a vault of your own, give `grantry stdio` another --data-dir and --config", a.localURL())}
 	}
-	if a.cfg.Sandbox || a.cfg.Identity.Issuer == "" && a.cfg.Identity.Upstream.Issuer == "" {
+	if !a.SignsIn() {
 		return nil
 	}
 	where := a.localURL()
@@ -79,6 +79,20 @@ func (a *App) requireLocal(command string) error {
 	}
 	return &UsageError{Text: fmt.Sprintf("this config signs people in at an identity provider: connect accounts at %s/connections", where)}
 }
+
+// SignsIn says whether people prove themselves at an identity provider; otherwise this is a vault of one person.
+func (a *App) SignsIn() bool {
+	return !a.cfg.Sandbox && (a.cfg.Identity.Issuer != "" || a.cfg.Identity.Upstream.Issuer != "")
+}
+
+// PublicURL is where a browser finds the pages that any process of this vault serves.
+func (a *App) PublicURL() string { return a.localURL() }
+
+// Person is the one person of a local vault.
+func (a *App) Person(v *vault.Vault) (vault.Person, error) { return a.person(v) }
+
+// Serving says whether a process of this vault serves the pages now.
+func (a *App) Serving(ctx context.Context) bool { return (&localPages{app: a}).holder(ctx) != "" }
 
 // Local is the vault, its pages and its one person, for a command at the terminal.
 type Local struct {
