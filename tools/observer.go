@@ -3,10 +3,13 @@ package tools
 import (
 	"io"
 	"net/http"
+	"net/http/httptrace"
 )
 
 // Observer is a [Source] that hears what the vendor answered to a call, for the audit.
 type Observer interface {
+	// Sending hears of each request that has begun to leave: from then on the vendor may have done what it asks.
+	Sending()
 	// Answered hears of each answer: the host that the handler asked, and the HTTP status.
 	Answered(host string, status int)
 	// Received hears of bytes of an answer as they are read.
@@ -29,10 +32,12 @@ func observe(src Source, next http.RoundTripper) http.RoundTripper {
 
 // RoundTrip implements http.RoundTripper.
 func (o *observed) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := o.next.RoundTrip(req)
+	trace := &httptrace.ClientTrace{WroteHeaders: o.tell.Sending}
+	resp, err := o.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	if err != nil {
 		return nil, err
 	}
+	resp.Request = req
 	o.tell.Answered(req.URL.Host, resp.StatusCode)
 	resp.Body = &countedBody{ReadCloser: resp.Body, tell: o.tell}
 	return resp, nil
