@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"sync"
 	"time"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
@@ -22,124 +21,10 @@ const (
 	gather = 40 * time.Millisecond
 )
 
-// asks is what this process has shown of open tickets. Of calls that run at
-// the same time one shows the link, the others wait.
-type asks struct {
-	maxWaiting int
-
-	mu      sync.Mutex
-	waiting int
-	watched int
-	byID    map[string]*asked // by ticket id
-}
-
-// asked is one ticket whose link was given, or is about to be.
-type asked struct {
-	shown   time.Time       // zero while the first call gathers
-	expires time.Time       // of the ticket
-	opened  bool            // in the browser of this desktop
-	told    map[string]bool // sessions that are told when it is done
-}
-
-// turn is what a call does about a ticket.
-type turn int
-
-const (
-	turnShow  turn = iota // it is the first: hold back shortly, then show the link
-	turnWait              // another call that runs at the same time shows it
-	turnAgain             // it was shown before this call began: the same link, at once
-)
-
-func newAsks(maxWaiting int) *asks {
-	return &asks{maxWaiting: maxWaiting, byID: map[string]*asked{}}
-}
-
-func (a *asks) turn(t vault.Ticket, began, now time.Time) turn {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	x := a.byID[t.ID]
-	if x == nil {
-		for id, old := range a.byID {
-			if now.After(old.expires) {
-				delete(a.byID, id)
-			}
-		}
-		a.byID[t.ID] = &asked{expires: t.Expires, told: map[string]bool{}}
-		return turnShow
-	}
-	if x.shown.IsZero() || began.Before(x.shown) {
-		return turnWait
-	}
-	return turnAgain
-}
-
-// show notes that the link is given now.
-func (a *asks) show(id string, now time.Time) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if x := a.byID[id]; x != nil && x.shown.IsZero() {
-		x.shown = now
-	}
-}
-
-func (a *asks) forget(id string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.byID, id)
-}
-
-// firstOpening says, once for each ticket, that the browser may be opened.
-func (a *asks) firstOpening(id string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	x := a.byID[id]
-	if x == nil || x.opened {
-		return false
-	}
-	x.opened = true
-	return true
-}
-
-// firstTelling says, once for each ticket and session, that the session may be told of the end.
-func (a *asks) firstTelling(id, session string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	x := a.byID[id]
-	if x == nil || x.told[session] || a.watched >= maxWatched {
-		return false
-	}
-	x.told[session] = true
-	a.watched++
-	return true
-}
-
-func (a *asks) endTelling() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.watched--
-}
-
-// enter takes one of the places for waiting calls, false when there is none.
-func (a *asks) enter() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.waiting >= a.maxWaiting {
-		return false
-	}
-	a.waiting++
-	return true
-}
-
-func (a *asks) leave() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.waiting--
-}
-
 // ask opens a ticket for what is lacking and answers as this client can show
 // it; again = the person has done it meanwhile, so the call goes on.
 func (s *Server) ask(ctx context.Context, c *call, lack *vault.ConsentError) (r reply, again bool) {
-	c.lack = lack
+	c.lack, c.named, c.source.approval = lack, false, ""
 	t, err := c.ticket(ctx)
 	if err != nil {
 		return reply{result: s.failure(ctx, c, err)}, false
@@ -147,43 +32,53 @@ func (s *Server) ask(ctx context.Context, c *call, lack *vault.ConsentError) (r 
 	if c.state.Ticket == t.ID && (c.accepted || c.state.Round > 0) {
 		return s.goOn(ctx, c, t, s.later)
 	}
-	if c.peer.row != rowModern && t.State == vault.TicketStarted {
+	if c.peer.row != rowModern && t.State == vault.TicketStarted || s.asks.inDialog(t.ID) {
 		return s.goOn(ctx, c, t, s.pending)
 	}
 	switch s.asks.turn(t, c.began, s.cfg.Now()) {
 	case turnShow:
 		if s.pause(ctx, gather); ctx.Err() != nil {
 			s.asks.forget(t.ID)
-			return reply{result: failed(wordsCancelled)}, false
+			return reply{result: s.failure(ctx, c, ctx.Err())}, false
 		}
 	case turnWait:
 		return s.goOn(ctx, c, t, s.showUnlessStarted)
 	case turnAgain:
 	}
-	return s.show(ctx, c, t), false
+	return s.show(ctx, c, t)
 }
 
-// ticket is the open ticket for what the call lacks: a new one, or the one that there is.
+// ticket is the open ticket for what the call lacks: a new one, or the one that
+// there is. One ticket asks for all of it, the person's yes to a write included.
 func (c *call) ticket(ctx context.Context) (vault.Ticket, error) {
-	t, _, err := c.vault.OpenTicket(ctx, vault.TicketRequest{Owner: c.person, Agent: c.agent, Tool: c.entry.tool.Name, Need: c.lack})
+	r := vault.TicketRequest{Owner: c.person, Agent: c.agent, Tool: c.entry.tool.Name, Need: c.lack}
+	if c.rule == ruleAsk {
+		r.Write, r.Call = c.write(), c.request()
+		if c.lack.Reason == vault.ApprovalRequired {
+			r.Need = nil
+		}
+	}
+	t, _, err := c.vault.OpenTicket(ctx, r)
 	return t, err
 }
 
 // goOn waits for the ticket to be over; else answers by otherwise.
-func (s *Server) goOn(ctx context.Context, c *call, t vault.Ticket, otherwise func(context.Context, *call, vault.Ticket) reply) (reply, bool) {
+func (s *Server) goOn(ctx context.Context, c *call, t vault.Ticket, otherwise func(context.Context, *call, vault.Ticket) (reply, bool)) (reply, bool) {
 	t = s.wait(ctx, c, t)
 	if t.Over() {
 		s.asks.forget(t.ID)
 	}
 	switch {
 	case ctx.Err() != nil:
-		return reply{result: failed(wordsCancelled)}, false
+		return reply{result: s.failure(ctx, c, ctx.Err())}, false
 	case t.State == vault.TicketDone, t.State == vault.TicketExpired:
+		c.asked = t.Approval
 		return reply{}, true
 	case t.State == vault.TicketDeclined:
+		c.reason = "declined"
 		return reply{result: failed(s.wordsDeclined(ctx, c, t))}, false
 	}
-	return otherwise(ctx, c, t), false
+	return otherwise(ctx, c, t)
 }
 
 // wait waits until the ticket is over, the time is up, all places are taken, the
@@ -217,37 +112,45 @@ func (s *Server) pause(ctx context.Context, d time.Duration) {
 }
 
 // later asks a modern client to come again, and asks nobody anything.
-func (s *Server) later(ctx context.Context, c *call, t vault.Ticket) reply {
+func (s *Server) later(ctx context.Context, c *call, t vault.Ticket) (reply, bool) {
 	if c.peer.row != rowModern || c.state.Round >= maxLater {
-		return reply{result: failed(wordsStillWaiting(c.entry.tool.Name))}
+		return reply{result: failed(wordsStillWaiting(c.entry.tool.Name))}, false
 	}
-	state, err := s.sealState(c, t.ID, c.state.Round+1)
+	state, err := s.sealState(c, requestState{Ticket: t.ID, Round: c.state.Round + 1})
 	if err != nil {
-		return reply{result: s.failure(ctx, c, err)}
+		return reply{result: s.failure(ctx, c, err)}, false
 	}
-	return reply{result: server.NewInputRequestBuilder(state).ToolResult()}
+	return reply{result: server.NewInputRequestBuilder(state).ToolResult()}, false
 }
 
 // pending is for a person who is at the vendor's page: nothing new is shown.
-func (s *Server) pending(_ context.Context, c *call, _ vault.Ticket) reply {
-	return reply{result: failed(wordsPending(c.entry.tool.Name))}
+func (s *Server) pending(_ context.Context, c *call, _ vault.Ticket) (reply, bool) {
+	return reply{result: failed(wordsPending(c.entry.tool.Name))}, false
 }
 
 // showUnlessStarted is for a call that waited beside the one that showed the
 // link. It looks again: the person may have declined meanwhile.
-func (s *Server) showUnlessStarted(ctx context.Context, c *call, _ vault.Ticket) reply {
+func (s *Server) showUnlessStarted(ctx context.Context, c *call, _ vault.Ticket) (reply, bool) {
 	t, err := c.ticket(ctx)
 	if err != nil {
-		return reply{result: s.failure(ctx, c, err)}
+		return reply{result: s.failure(ctx, c, err)}, false
 	}
-	if c.peer.row != rowModern && t.State == vault.TicketStarted {
+	if c.peer.row != rowModern && t.State == vault.TicketStarted || s.asks.inDialog(t.ID) {
 		return s.pending(ctx, c, t)
 	}
 	return s.show(ctx, c, t)
 }
 
-// show gives the link, in the way of this client's row.
-func (s *Server) show(ctx context.Context, c *call, t vault.Ticket) reply {
+// show asks in the client's own dialog where that may be, else it gives the link.
+func (s *Server) show(ctx context.Context, c *call, t vault.Ticket) (reply, bool) {
+	if form, ok := s.form(ctx, c, t); ok {
+		return s.showForm(ctx, c, t, form)
+	}
+	return s.showLink(ctx, c, t), false
+}
+
+// showLink gives the link, in the way of this client's row.
+func (s *Server) showLink(ctx context.Context, c *call, t vault.Ticket) reply {
 	link, err := s.link(ctx, c, t)
 	if err != nil {
 		s.asks.forget(t.ID)
@@ -256,7 +159,7 @@ func (s *Server) show(ctx context.Context, c *call, t vault.Ticket) reply {
 	defer func() { s.asks.show(t.ID, s.cfg.Now()) }()
 	switch c.peer.row {
 	case rowModern:
-		state, err := s.sealState(c, t.ID, 0)
+		state, err := s.sealState(c, requestState{Ticket: t.ID})
 		if err != nil {
 			return reply{result: s.failure(ctx, c, err)}
 		}
@@ -309,10 +212,9 @@ func (s *Server) pages(ctx context.Context) (string, error) {
 
 // linkResult is the link for a client without elicitation of URLs.
 func (s *Server) linkResult(c *call, t vault.Ticket, link string) *mcpgo.CallToolResult {
-	o := firstOption(t)
 	res := failed(wordsLink(c.entry.tool.Name, t, link))
 	res.Meta = mcpgo.NewMetaFromMap(map[string]any{metaKey: map[string]any{
-		"url": link, "connection": o.Connection, "scopes": wanted(o),
+		"url": link, "connection": firstOption(t).Connection, "scopes": wanted(t),
 		"reason": string(t.Reason), "expires_at": t.Expires.UTC().Format(time.RFC3339),
 	}})
 	return res
@@ -320,12 +222,17 @@ func (s *Server) linkResult(c *call, t vault.Ticket, link string) *mcpgo.CallToo
 
 const metaKey = "io.github.grantry/consent"
 
-// wanted is what an option asks for: what is missing, or all of it when the person must only allow.
-func wanted(o vault.Option) []string {
-	if len(o.Missing) > 0 {
+// wanted is what a ticket asks for of the vendor: what is missing, or all of it
+// when the person must only allow; nothing when they must only approve.
+func wanted(t vault.Ticket) []string {
+	o := firstOption(t)
+	switch {
+	case t.Kind == vault.KindApprove:
+		return []string{} // an empty list, not null
+	case len(o.Missing) > 0:
 		return o.Missing
 	}
-	return append([]string{}, o.Scopes...) // an empty list, not null
+	return append([]string{}, o.Scopes...)
 }
 
 func (s *Server) openBrowser(ctx context.Context, c *call, t vault.Ticket, link string) {

@@ -23,6 +23,14 @@ type heard struct {
 	host   string
 	status int
 	bytes  int64
+	sent   bool // something of the tool's own has left
+}
+
+// Sending implements tools.Observer.
+func (s *source) Sending() {
+	s.heard.mu.Lock()
+	defer s.heard.mu.Unlock()
+	s.heard.sent = true
 }
 
 // Answered implements tools.Observer.
@@ -53,8 +61,8 @@ func hashOf(t mcpgo.Tool) string {
 // offer has the vault compare what is offered with what was offered before (R83).
 func (s *Server) offer(ctx context.Context, v Vault) {
 	hashes := map[string]string{}
-	for name, e := range s.entries {
-		hashes[name] = e.hash()
+	for _, name := range s.ToolNames() {
+		hashes[name] = s.entries[name].hash()
 	}
 	if err := v.ToolsOffered(context.WithoutCancel(ctx), hashes); err != nil {
 		s.log.ErrorContext(ctx, "auditing what is offered", "error", err)
@@ -96,13 +104,15 @@ func (s *Server) refused(ctx context.Context, c *call, o origin, why string) {
 // counted rather than written each time: an agent may repeat it for ever.
 func (s *Server) called(ctx context.Context, c *call) {
 	e := vault.Entry{
-		Kind: "tool.called", Caller: c.person.Caller, Agent: c.agent, Tool: c.entry.tool.Name,
+		Kind: "tool.called", Caller: c.person.Caller, Agent: c.agent, Tool: c.entry.tool.Name, Summary: c.summary,
 		Detail: vault.Detail{
-			Call: c.source.call, Hash: c.entry.hash(), Decision: ruleAllow,
+			Call: c.source.call, Hash: c.entry.hash(), Decision: c.rule,
 			Arguments: c.argumentsMAC(), ArgumentBytes: len(c.args), Millis: s.cfg.Now().Sub(c.began).Milliseconds(),
 		},
 	}
-	e.Result, e.Reason = c.outcome(ctx)
+	if e.Result, e.Reason = c.outcome(ctx); e.Result == resultStopped {
+		e.Detail.Sent = c.source.sent()
+	}
 	write := c.vault.Audit
 	if b := c.source.used(&e.Detail); b != nil {
 		e.Account = b.Grant
@@ -136,11 +146,22 @@ func (s *source) used(d *vault.Detail) *provider.Bearer {
 	return s.last
 }
 
+// resultStopped is of a call that its person ended.
+const resultStopped = "stopped"
+
+func (s *source) sent() bool {
+	s.heard.mu.Lock()
+	defer s.heard.mu.Unlock()
+	return s.heard.sent
+}
+
 // outcome is how a call ended, in our codes.
 func (c *call) outcome(ctx context.Context) (result, reason string) {
 	switch {
 	case !c.ended:
 		return "failed", "panic"
+	case c.stopped != "":
+		return resultStopped, c.stopped
 	case c.err == nil && c.reason == "":
 		return "ok", ""
 	case c.reason != "":
@@ -148,6 +169,9 @@ func (c *call) outcome(ctx context.Context) (result, reason string) {
 	}
 	if lack := c.lacking(c.err); lack != nil {
 		return "refused", string(lack.Reason)
+	}
+	if _, ok := errors.AsType[*vault.RanError](c.err); ok {
+		return "refused", "already_ran"
 	}
 	if _, ok := errors.AsType[*tools.InputError](c.err); ok {
 		return "refused", "arguments"

@@ -23,6 +23,7 @@ const maxRounds = 4
 // call is one tools/call.
 type call struct {
 	entry  entry
+	rule   string
 	args   json.RawMessage
 	digest []byte // of args
 	peer   peer
@@ -34,8 +35,15 @@ type call struct {
 	agent  vault.Agent
 	source source
 
+	account string         // that the arguments name, or of the approved call
+	changes []vault.Change // that an update would make
+	named   bool           // its approval came as an argument
+	asked   string         // id of the approval that it waited for
+
 	err      error  // of the last run
 	reason   string // why it ended without one
+	summary  string // of what it did
+	stopped  string // by its person: "stopped", or "access_revoked"
 	ended    bool
 	lack     *vault.ConsentError // of the last run
 	state    requestState        // zero without one
@@ -64,7 +72,9 @@ func (s *Server) handle(ctx context.Context, req mcpgo.CallToolRequest) (res *mc
 		return refusal, nil
 	}
 	c.began = began
-	defer s.called(ctx, c)
+	defer func(ctx context.Context) { s.called(ctx, c) }(ctx)
+	ctx, c.source.guard = c.vault.Guard(ctx, c.person.Caller, c.agent)
+	defer c.source.end()
 	r := s.serve(ctx, c, req.Params.MultiRoundTripParams)
 	c.ended = true
 	return r.result, r.err
@@ -77,10 +87,10 @@ func (s *Server) begin(ctx context.Context, req mcpgo.CallToolRequest, ref strin
 	if !ok {
 		return nil, failed(wordsInternal(ref))
 	}
-	c := &call{entry: e, args: rawArguments(req), peer: s.peerOf(ctx, o), stdio: o.stdio}
-	if rule := s.rule(e); rule != ruleAllow {
-		s.refused(ctx, c, o, "policy_"+rule)
-		return nil, failed(wordsRule(e.tool.Name, rule))
+	c := &call{entry: e, rule: s.rule(e), args: rawArguments(req), peer: s.peerOf(ctx, o), stdio: o.stdio}
+	if c.rule == ruleDeny {
+		s.refused(ctx, c, o, "policy_"+c.rule)
+		return nil, failed(wordsDenied(e.tool.Name))
 	}
 	var err error
 	if c.digest, err = digestOf(c.args); err != nil {
@@ -94,7 +104,7 @@ func (s *Server) begin(ctx context.Context, req mcpgo.CallToolRequest, ref strin
 	if c.person, c.agent, err = s.identify(o, c.peer, c.vault); err != nil {
 		return nil, failed(wordsInternal(ref))
 	}
-	if what, wait := s.limits.take(c.person.Caller, c.agent, e.kind != tools.Read && !e.own); what != "" {
+	if what, wait := s.limits.take(c.person.Caller, c.agent, e.writes()); what != "" {
 		s.refused(ctx, c, o, what)
 		if to, ok := sinkOf(ctx); ok {
 			to.later(wait)
@@ -108,13 +118,22 @@ func (s *Server) begin(ctx context.Context, req mcpgo.CallToolRequest, ref strin
 // serve runs the tool, asks for what is lacking, and runs it again when a
 // person has done it while the call waited.
 func (s *Server) serve(ctx context.Context, c *call, given mcpgo.MultiRoundTripParams) reply {
-	if r, over := s.resume(ctx, c, given); over {
-		return r
+	for _, read := range []func() (reply, bool){
+		func() (reply, bool) { return s.approved(ctx, c) },
+		func() (reply, bool) { return s.resume(ctx, c, given) },
+	} {
+		if r, over := read(); over {
+			return r
+		}
 	}
 	for range maxRounds {
-		res, err := c.entry.run(ctx, c)
+		res, err := s.run(ctx, c)
 		if c.err = err; err == nil {
+			c.summary = res.Summary
 			return reply{result: succeeded(res)}
+		}
+		if ctx.Err() != nil {
+			return reply{result: s.failure(ctx, c, ctx.Err())}
 		}
 		lack := c.lacking(err)
 		if lack == nil || !lack.Reason.Mendable() {
@@ -126,6 +145,15 @@ func (s *Server) serve(ctx context.Context, c *call, given mcpgo.MultiRoundTripP
 		}
 	}
 	return reply{result: failed(wordsStillLacking(c.entry.tool.Name))}
+}
+
+// run runs the tool, if its person has said yes where they are asked.
+func (s *Server) run(ctx context.Context, c *call) (*tools.Result, error) {
+	if err := s.permitted(ctx, c); err != nil {
+		return nil, err
+	}
+	c.source.begin()
+	return c.entry.run(ctx, c)
 }
 
 // resume reads what came with a retry. A state that is not of this call ends it
@@ -149,6 +177,9 @@ func (s *Server) resume(ctx context.Context, c *call, given mcpgo.MultiRoundTrip
 	if answer == nil {
 		return reply{}, false
 	}
+	if st.Form != "" {
+		return s.answered(ctx, c, answer.ElicitationResponse)
+	}
 	switch answer.Action {
 	case mcpgo.ElicitationResponseActionAccept:
 		c.accepted = true
@@ -164,6 +195,9 @@ func (s *Server) resume(ctx context.Context, c *call, given mcpgo.MultiRoundTrip
 
 // lacking is err as something that a ticket may mend, nil when it is none.
 func (c *call) lacking(err error) *vault.ConsentError {
+	if _, ran := errors.AsType[*vault.RanError](err); ran {
+		return nil
+	}
 	if e, ok := errors.AsType[*vault.ConsentError](err); ok {
 		return e
 	}

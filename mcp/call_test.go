@@ -50,21 +50,21 @@ func TestBadArguments(t *testing.T) {
 }
 
 // TestWritesPolicy is R81 as amended: a write runs only where the operator
-// allows it; the refusal says how.
+// allows it, or its person approves it; what is switched off is not listed either.
 func TestWritesPolicy(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		writes, policy, tool, refusal string
 	}{
-		{"", "", "test_write", "tools.policy: {test_write: allow}"},
-		{"ask", "", "test_write", "tools.writes: allow"},
+		{"", "", "test_write", "A person has to allow it"},
+		{"ask", "", "test_write", "A person has to allow it"},
 		{"deny", "", "test_write", "switched off"},
 		{"allow", "", "test_write", ""},
 		{"client", "", "test_write", ""},
-		{"client", "", "test_destroy", "tools.policy: {test_destroy: allow}"},
+		{"client", "", "test_destroy", "A person has to allow it"},
 		{"ask", "allow", "test_write", ""},
 		{"allow", "deny", "test_write", "switched off"},
-		{"allow", "ask", "test_write", "tools.writes: allow"},
+		{"allow", "ask", "test_write", "A person has to allow it"},
 		{"deny", "", "test_read", ""},
 		{"allow", "deny", "test_read", "switched off"},
 	} {
@@ -76,6 +76,9 @@ func TestWritesPolicy(t *testing.T) {
 					cfg.Policy = map[string]string{c.tool: c.policy}
 				}
 			})
+			if _, listed := listedTools(t, client)[c.tool]; listed == (c.refusal == "switched off") {
+				t.Errorf("listed: %v", listed)
+			}
 			a := client.call(c.tool, `{}`)
 			if c.refusal == "" {
 				isData(t, a, "1000")

@@ -15,9 +15,9 @@ type entry struct {
 	tool  mcpgo.Tool
 	kind  tools.Kind
 	needs []provider.Need // nil for our own
-	// own says that the tool is about Grantry itself: no policy of writes applies.
-	own  bool
-	hash func() string // of all that a client is told of it
+	// vendor is nil for a tool about Grantry itself: no policy of writes applies to it.
+	vendor *tools.Tool
+	hash   func() string // of all that a client is told of it
 	// requires are the capabilities without which a modern client cannot call it. No
 	// tool of the product has any: where something is lacking, each has an answer that
 	// every client can show.
@@ -31,7 +31,7 @@ func (s *Server) catalog() []entry {
 	for _, t := range s.cfg.Tools {
 		out = append(out, entry{
 			tool: describe(t.Name, t.Title, t.Description, t.Input, t.Output, t.Kind.Annotations()),
-			kind: t.Kind, needs: t.Needs(),
+			kind: t.Kind, needs: t.Needs(), vendor: &t,
 			run: func(ctx context.Context, c *call) (*tools.Result, error) {
 				return t.Call(ctx, &c.source, c.args)
 			},
@@ -39,6 +39,12 @@ func (s *Server) catalog() []entry {
 	}
 	return append(out, s.ownTools()...)
 }
+
+// writes says whether the tool changes something at a vendor.
+func (e entry) writes() bool { return e.vendor != nil && e.kind != tools.Read }
+
+// hidden says whether the operator has switched the tool off.
+func (s *Server) hidden(e entry) bool { return s.rule(e) == ruleDeny }
 
 // describe sets all four annotations: mcp-go's defaults call a reader destructive.
 func describe(name, title, description string, in, out json.RawMessage, a tools.Annotations) mcpgo.Tool {

@@ -22,6 +22,9 @@ const (
 	rowLegacy            // error -32042, 2025-11-25
 )
 
+// formsSince is the revision that brought elicitation.
+const formsSince = mcpgo.ProtocolVersion20250618
+
 // origin is how a request came in; it travels in the context from the transport to [Server.handle].
 type origin struct {
 	person vault.Person
@@ -100,6 +103,7 @@ func plainName(s string) string {
 // peer is the client behind one request.
 type peer struct {
 	row     row
+	form    bool // it can show a form in a dialog of its own
 	name    string
 	session string // id of its 2025-era session, "" in the modern era
 }
@@ -116,13 +120,14 @@ func (s *Server) peerOf(ctx context.Context, o origin) peer {
 		if declaresURL(info.ClientCapabilities) {
 			p.row = rowModern
 		}
+		p.form = declaresForm(info.ClientCapabilities)
 		return p
 	}
 	x := o.client
 	if local := s.local.Load(); o.stdio && local != nil {
 		x = *local
 	}
-	p := peer{name: x.name, session: x.id}
+	p := peer{name: x.name, session: x.id, form: x.form && x.version >= formsSince}
 	if x.url && x.version == mcpgo.ProtocolVersion20251125 {
 		p.row = rowLegacy
 	}

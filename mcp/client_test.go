@@ -29,6 +29,8 @@ type client struct {
 	note   func(raw []byte)
 	// stream opens the listening stream of the 2025 era (HTTP).
 	stream func()
+	// dialog answers what the server asks (2025 era), with the result of the request; "" = never.
+	dialog func(params json.RawMessage) (result string)
 	// abandon stops waiting for an answer that will not come (stdio).
 	abandon func(id string)
 
@@ -60,6 +62,17 @@ func (c *client) initialize() {
 		c.t.Fatalf("initialize: %s", a.raw)
 	}
 	c.note([]byte(`{"jsonrpc":"2.0","method":"notifications/initialized"}`))
+}
+
+// respond answers a request of the server by the client's dialog.
+func (c *client) respond(a answer) {
+	if c.dialog == nil || a.Method != "elicitation/create" {
+		c.t.Errorf("the server asks: %s", a.raw)
+		return
+	}
+	if result := c.dialog(a.Params); result != "" {
+		c.note(fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,%s}`, a.ID, result))
+	}
 }
 
 // request sends one request with these params, a JSON object, and waits for its answer.
@@ -129,6 +142,8 @@ func (w *world) overStdio(c *client) {
 			delete(waiting, string(a.ID))
 			mu.Unlock()
 			switch {
+			case a.Method != "" && a.ID != nil:
+				go c.respond(a)
 			case a.Method != "":
 				c.notes <- a
 			case ch != nil:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/grantry/grantry/tools"
 	"github.com/grantry/grantry/vault"
@@ -22,6 +23,7 @@ type accountInfo struct {
 	Scopes     []string `json:"scopes" jsonschema:"granted at the vendor"`
 	State      string   `json:"state" jsonschema:"active, revoked, expired, no_refresh, quarantined or connection_changed"`
 	Default    bool     `json:"default"`
+	Warning    string   `json:"warning,omitempty" jsonschema:"what the user should know: that access ends within three days"`
 }
 
 // toolInfo is what one enabled tool would still need.
@@ -57,8 +59,8 @@ func (s *Server) ownTools() []entry {
 		"Ask the user to connect an account, or to allow more of it, before a tool needs it. Gives a link for the user unless everything is there.",
 		schemaOf[connectArguments](), schemaOf[connected](), tools.Annotations{Idempotent: true, OpenWorld: true})
 	return []entry{
-		{tool: list, kind: tools.Read, own: true, run: s.list},
-		{tool: connect, kind: tools.Write, own: true, run: s.connect},
+		{tool: list, kind: tools.Read, run: s.list},
+		{tool: connect, kind: tools.Write, run: s.connect},
 	}
 }
 
@@ -72,10 +74,17 @@ func (s *Server) list(ctx context.Context, c *call) (*tools.Result, error) {
 		return nil, err
 	}
 	out := listed{Accounts: []accountInfo{}, Tools: []toolInfo{}}
+	warnings, err := s.warnings(ctx, c, all)
+	if err != nil {
+		return nil, err
+	}
 	for _, a := range all {
-		out.Accounts = append(out.Accounts, infoOf(a))
+		out.Accounts = append(out.Accounts, infoOf(a, warnings[a.ID]))
 	}
 	for _, t := range s.cfg.Tools {
+		if s.hidden(s.entries[t.Name]) {
+			continue
+		}
 		missing, err := s.missing(ctx, c, t)
 		if err != nil {
 			return nil, err
@@ -85,14 +94,43 @@ func (s *Server) list(ctx context.Context, c *call) (*tools.Result, error) {
 	return result(out)
 }
 
-func infoOf(a vault.Account) accountInfo {
+// soon is how long before an end it is told.
+const soon = 3 * 24 * time.Hour
+
+// warnings are the ends of this agent's access, and of whole accounts, that come soon, by account.
+func (s *Server) warnings(ctx context.Context, c *call, all []vault.Account) (map[string]string, error) {
+	access, err := c.vault.AccessList(ctx, c.person.Caller)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for _, a := range access {
+		if !a.Once && a.Agent.Issuer == c.agent.Issuer && a.Agent.ID == c.agent.ID && s.soon(a.Ends) {
+			out[a.Account] = fmt.Sprintf("This agent's access to it ends %s; after that the next call asks the user anew. They see it %s.", a.Ends.UTC().Format(time.RFC3339), s.page(ctx, "agents"))
+		}
+	}
+	for _, a := range all {
+		if s.soon(a.EndsBy) {
+			out[a.ID] = fmt.Sprintf("Its vendor ends this connection %s, whatever is done; the user connects it again %s.", a.EndsBy.UTC().Format(time.RFC3339), s.place(ctx))
+		}
+	}
+	return out, nil
+}
+
+// soon says whether an end is near and still to come.
+func (s *Server) soon(end time.Time) bool {
+	left := end.Sub(s.cfg.Now())
+	return left > 0 && left <= soon
+}
+
+func infoOf(a vault.Account, warning string) accountInfo {
 	state := string(a.State)
 	if a.Changed {
 		state = string(vault.ConnChanged)
 	}
 	return accountInfo{
 		ID: a.ID, Connection: a.Connection, Provider: a.Provider, Label: a.Label,
-		Scopes: slices.Concat([]string{}, a.Scopes), State: state, Default: a.Default,
+		Scopes: append([]string{}, a.Scopes...), State: state, Default: a.Default, Warning: warning,
 	}
 }
 
@@ -132,7 +170,7 @@ func (s *Server) connect(ctx context.Context, c *call) (*tools.Result, error) {
 		return nil, err
 	}
 	return result(connected{
-		Connection: args.Connection, Account: account.Label, Scopes: slices.Concat([]string{}, account.Scopes),
+		Connection: args.Connection, Account: account.Label, Scopes: append([]string{}, account.Scopes...),
 		Message: fmt.Sprintf("%s is connected as %s, with everything that was asked for. Nobody has to do anything.", args.Connection, account.Label),
 	})
 }

@@ -98,6 +98,7 @@ type connections struct {
 	Accounts []struct {
 		ID, Connection, Provider, Label, State string
 		Scopes                                 []string
+		Warning                                string
 		Default                                bool
 	}
 	Tools []struct {

@@ -5,13 +5,16 @@
 // A request comes in through [Server.ServeStdio] or [Server.Handler], where the
 // caller and the agent are proved; the call runs in call.go: policy, then the tool with
 // a token from the vault. What a person must do first becomes a ticket, and
-// ask.go says which of three answers this client can show. The tools about
+// ask.go says which of three answers this client can show. A tool that writes
+// runs what its person has approved (approve.go), which a client on this
+// desktop may ask in its own dialog (form.go). The tools about
 // Grantry itself stand in connections.go; every sentence for people in words.go.
 //
 // The invariants: no token, ticket id or raw error reaches a client; an
 // elicitation goes only to a client that declared it, in the era in which it
 // did; a link goes only to the caller whose ticket it is, and opening it proves
-// nothing: the vault alone knows whether a grant is there.
+// nothing: the vault alone knows whether a grant is there. What runs under an
+// approval are the arguments that were stored with it.
 //
 // It is the only importer of mcp-go. It must not import consent or a store: it
 // meets the pages in tickets.

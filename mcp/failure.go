@@ -18,6 +18,12 @@ import (
 // failure is what an agent reads about an error: by its kind. What it does not
 // know becomes a reference into the log.
 func (s *Server) failure(ctx context.Context, c *call, err error) *mcpgo.CallToolResult {
+	if text := s.stoppedBy(ctx, c, err); text != "" {
+		return failed(text)
+	}
+	if e, ok := errors.AsType[*vault.RanError](err); ok {
+		return failed(wordsRan(c.entry.tool.Name, e.At, s.cfg.Now()))
+	}
 	if e, ok := errors.AsType[*vault.ConsentError](err); ok {
 		if e.Err != nil {
 			s.log.WarnContext(ctx, "no token", "tool", c.entry.tool.Name, "reason", string(e.Reason), "error", e.Err, "reference", c.source.call)

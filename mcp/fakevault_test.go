@@ -43,6 +43,12 @@ type fakeVault struct {
 	err      error               // the same, of any kind
 	recs     *fakeRecords
 	ttl      time.Duration
+
+	approvals []*fakeApproval
+	standing  map[string]vault.Standing // by tool
+	access    []vault.Access
+	stopped   error // the answer to every request for a ticket
+	flying    map[*context.CancelCauseFunc]bool
 }
 
 var _ mcp.Vault = (*fakeVault)(nil)
@@ -67,7 +73,8 @@ func newFakeVault(t testing.TB) *fakeVault {
 	}
 	return &fakeVault{
 		t: t, aead: aead, conn: conn, changed: make(chan struct{}), ttl: time.Hour,
-		accounts: map[vault.Caller][]vault.Account{}, backOff: map[string]time.Time{},
+		accounts: map[vault.Caller][]vault.Account{}, backOff: map[string]time.Time{}, standing: map[string]vault.Standing{},
+		flying: map[*context.CancelCauseFunc]bool{},
 	}
 }
 
@@ -120,6 +127,9 @@ func (f *fakeVault) Exchange(_ context.Context, r vault.Request) (*vault.Token, 
 	defer f.mu.Unlock()
 	f.requests = append(f.requests, r)
 	a, err := f.pick(r)
+	if err == nil {
+		err = f.spend(r, a)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -166,21 +176,33 @@ func (f *fakeVault) pick(r vault.Request) (vault.Account, error) {
 func (f *fakeVault) OpenTicket(_ context.Context, r vault.TicketRequest) (vault.Ticket, bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.stopped != nil {
+		return vault.Ticket{}, false, f.stopped
+	}
+	kind := vault.KindConnect
+	if r.Need == nil {
+		a, err := f.pick(r.Call)
+		if err != nil {
+			return vault.Ticket{}, false, err
+		}
+		kind, r.Need = vault.KindApprove, &vault.ConsentError{Reason: vault.ApprovalRequired, Options: []vault.Option{{Connection: a.Connection, Scopes: a.Scopes, Grant: a.ID}}}
+	}
 	o := r.Need.Options[0]
 	if until := f.backOff[o.Connection]; time.Now().Before(until) {
 		return vault.Ticket{}, false, &vault.BackOffError{Connection: o.Connection, Until: until}
 	}
 	for _, t := range f.tickets {
 		f.expire(t)
-		if !t.Over() && t.Owner.Caller == r.Owner.Caller && t.Agent.ID == r.Agent.ID && t.Options[0].Connection == o.Connection && slices.Equal(t.Options[0].Missing, o.Missing) {
+		if !t.Over() && t.Owner.Caller == r.Owner.Caller && t.Agent.ID == r.Agent.ID && t.Options[0].Connection == o.Connection && slices.Equal(t.Options[0].Missing, o.Missing) && f.asksFor(t, r.Write) {
 			return *t, false, nil
 		}
 	}
 	t := &vault.Ticket{
-		ID: fmt.Sprintf("t%d", len(f.tickets)+1), Kind: vault.KindConnect, Owner: r.Owner, Agent: r.Agent, Tool: r.Tool,
+		ID: fmt.Sprintf("t%d", len(f.tickets)+1), Kind: kind, Owner: r.Owner, Agent: r.Agent, Tool: r.Tool,
 		Reason: r.Need.Reason, Options: r.Need.Options, State: vault.TicketOpen, Created: time.Now(), Expires: time.Now().Add(f.ttl),
 	}
 	f.tickets = append(f.tickets, t)
+	f.askFor(t, r)
 	return *t, true, nil
 }
 
@@ -256,15 +278,21 @@ func (f *fakeVault) put(connection string, state vault.TicketState) {
 		if t.Options[0].Connection != connection {
 			continue
 		}
-		t.State = state
-		if state == vault.TicketDone {
+		if state == vault.TicketDone && t.Kind == vault.KindConnect {
 			f.grant(t.Owner.Caller, connection, t.Options[0].Scopes...)
 		}
-		close(f.changed)
-		f.changed = make(chan struct{})
+		f.end(t, state, vault.ApproveOnce)
 		return
 	}
 	f.t.Errorf("no ticket for %s", connection)
+}
+
+// end moves a ticket to a state, and its approval with it. Called with mu held.
+func (f *fakeVault) end(t *vault.Ticket, state vault.TicketState, yes vault.ApproveFor) {
+	t.State = state
+	f.answer(t, yes)
+	close(f.changed)
+	f.changed = make(chan struct{})
 }
 
 // grant gives c an account at a connection. Called with mu held.

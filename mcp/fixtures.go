@@ -49,7 +49,7 @@ func (s *Server) Conformance() http.Handler {
 // fixture adds a tool of the suite.
 func (s *Server) fixture(name, description string, run server.ToolHandlerFunc, more ...mcpgo.ToolOption) {
 	t := mcpgo.NewTool(name, append([]mcpgo.ToolOption{mcpgo.WithDescription(description)}, more...)...)
-	s.entries[name] = entry{tool: t, own: true, hash: func() string { return hashOf(t) }}
+	s.entries[name] = entry{tool: t, hash: func() string { return hashOf(t) }}
 	s.mcp.AddTool(t, run)
 }
 

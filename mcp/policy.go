@@ -18,10 +18,10 @@ const (
 	ruleClient = "client" // the client asks its user by itself
 )
 
-// rule is what holds for a tool: allow, deny or ask. What a client confirms by
-// itself is allowed, except where something would be removed.
+// rule is what holds for a tool: allow, deny, ask or client. What a client
+// confirms by itself runs, except where something would be removed.
 func (s *Server) rule(e entry) string {
-	if e.own || e.kind == tools.Read {
+	if !e.writes() {
 		if s.cfg.Policy[e.tool.Name] == ruleDeny {
 			return ruleDeny
 		}
@@ -31,13 +31,10 @@ func (s *Server) rule(e entry) string {
 	if !set {
 		rule = s.cfg.Writes
 	}
-	if rule != ruleClient {
-		return rule
-	}
-	if e.kind == tools.Destroy {
+	if rule == ruleClient && e.kind == tools.Destroy {
 		return ruleAsk
 	}
-	return ruleAllow
+	return rule
 }
 
 // maxLimited is how many pairs of caller and agent are counted at once.

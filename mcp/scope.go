@@ -30,7 +30,7 @@ func covers(granted []string, need string) bool {
 // scope is what a token must carry to call the tool.
 func (e entry) scope() string {
 	switch {
-	case e.own && e.kind != tools.Read:
+	case e.vendor == nil && e.kind != tools.Read:
 		return ScopeManage
 	case e.kind == tools.Read:
 		return ScopeRead

@@ -16,6 +16,7 @@ import (
 
 const instructions = `Grantry holds its users' connections to Google, Slack, Salesforce and others, and gives tools instead of tokens.
 When a tool answers with a link, show that link to the user unchanged, do not open it yourself, and call the tool again when they are done.
+Tools that change something ask the user first; an approved call runs once, and "approval" alone is enough to call it.
 connections_list says what is connected and what each tool still needs; connections_connect asks for a connection beforehand.`
 
 // Server serves MCP for one vault. Make it by [New]; one of its transports is
@@ -83,8 +84,10 @@ func newServer(cfg Config, more ...server.ServerOption) (*Server, error) {
 // ToolNames are the names of all tools that a client sees, sorted.
 func (s *Server) ToolNames() []string {
 	names := make([]string, 0, len(s.entries))
-	for name := range s.entries {
-		names = append(names, name)
+	for name, e := range s.entries {
+		if !s.hidden(e) {
+			names = append(names, name)
+		}
 	}
 	slices.SortFunc(names, strings.Compare)
 	return names

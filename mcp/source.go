@@ -16,12 +16,29 @@ type source struct {
 	person vault.Person
 	agent  vault.Agent
 	tool   string
-	call   string // id of the call
+	call   string       // id of the call
+	guard  *vault.Guard // nil = nobody can end it
+
+	account  string // id of the account that an approved call runs on, "" = what the arguments say
+	approval string // what a write runs under, "" = nothing that has to be spent
 
 	mu    sync.Mutex
 	needs []provider.Need
 	last  *provider.Bearer
 	heard heard
+}
+
+// begin forgets what was sent before: the question about a write reads, too.
+func (s *source) begin() {
+	s.heard.mu.Lock()
+	defer s.heard.mu.Unlock()
+	s.heard.sent = false
+}
+
+func (s *source) end() {
+	if s.guard != nil {
+		s.guard.End()
+	}
 }
 
 // Bearer implements tools.Source.
@@ -38,12 +55,18 @@ func (s *source) Renew(ctx context.Context, stale provider.Bearer) (provider.Bea
 }
 
 func (s *source) exchange(ctx context.Context, needs []provider.Need, account string, stale *provider.Bearer) (provider.Bearer, error) {
+	if s.account != "" {
+		account = s.account
+	}
 	t, err := s.vault.Exchange(ctx, vault.Request{
 		Caller: s.person.Caller, Agent: s.agent, Needs: needs, Account: account,
-		Tool: s.tool, Call: s.call, Stale: stale,
+		Tool: s.tool, Call: s.call, Approval: s.approval, Stale: stale,
 	})
 	if err != nil {
 		return provider.Bearer{}, err
+	}
+	if s.guard != nil {
+		s.guard.Uses(t.Grant)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

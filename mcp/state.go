@@ -24,8 +24,10 @@ type requestState struct {
 	Tool   string       `json:"t"`
 	Digest []byte       `json:"d"`
 	Ticket string       `json:"k"`
-	// Round counts the answers "retry later"; 0 = the link was shown.
-	Round   int       `json:"r"`
+	// Round counts the answers "retry later"; 0 = the link, or the form, was shown.
+	Round int `json:"r"`
+	// Form names the dialog that was shown instead of a link, "" when none was: only its answer is a yes to a write.
+	Form    string    `json:"f,omitempty"`
 	Expires time.Time `json:"e"`
 }
 
@@ -36,13 +38,11 @@ var (
 	errStateExpired = errors.New("request state is expired")
 )
 
-// sealState is the request state of c for a ticket.
-func (s *Server) sealState(c *call, ticket string, round int) (string, error) {
-	raw, err := json.Marshal(requestState{
-		Caller: c.person.Caller, Issuer: c.agent.Issuer, Agent: c.agent.ID,
-		Tool: c.entry.tool.Name, Digest: c.digest, Ticket: ticket, Round: round,
-		Expires: s.cfg.Now().Add(stateTTL),
-	})
+// sealState is st, which names a ticket, bound to c.
+func (s *Server) sealState(c *call, st requestState) (string, error) {
+	st.Caller, st.Issuer, st.Agent = c.person.Caller, c.agent.Issuer, c.agent.ID
+	st.Tool, st.Digest, st.Expires = c.entry.tool.Name, c.digest, s.cfg.Now().Add(stateTTL)
+	raw, err := json.Marshal(st)
 	if err != nil {
 		return "", fmt.Errorf("writing request state: %w", err)
 	}

@@ -71,6 +71,7 @@ type stdio struct {
 	workers chan struct{}
 	mu      sync.Mutex
 	calls   map[string]bool // requests in flight by id: true = the client has given it up
+	asking  questions
 }
 
 func newStdio(s *Server, out io.Writer) *stdio {
@@ -79,7 +80,7 @@ func newStdio(s *Server, out io.Writer) *stdio {
 		notes:   make(chan mcpgo.JSONRPCNotification, 100),
 		closing: make(chan struct{}), noted: make(chan struct{}),
 		held: make(chan struct{}, stdioInFlight), workers: make(chan struct{}, stdioWorkers),
-		calls: map[string]bool{},
+		calls: map[string]bool{}, asking: questions{open: map[string]chan json.RawMessage{}},
 	}
 	// What a modern message declares is read from the message, never from the session, so both eras can have the one.
 	ctx := s.mcp.WithContext(context.Background(), t)
@@ -176,7 +177,8 @@ func (t *stdio) take(ctx context.Context, l line) {
 	switch {
 	case err != nil:
 		t.write(errorMessage(m.ID, codeOf(err), err.Error(), dataOf(err)))
-	case m.Method == "": // a response, and we ask nothing
+	case m.Method == "":
+		t.responded(m, l.raw)
 	case m.ID == nil:
 		t.cancelled(m, l.raw)
 		t.s.mcp.HandleMessage(t.ctx, l.raw)

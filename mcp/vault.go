@@ -22,9 +22,24 @@ type Tickets interface {
 	BackOff(ctx context.Context, c vault.Caller, a vault.Agent, connection string, cancel bool) error
 }
 
-// Accounts are the caller's accounts and the connections that there are.
+// Approver keeps what people have said about writes, see [vault.Approval].
+type Approver interface {
+	Approved(ctx context.Context, r vault.Request, w vault.Write) (id string, err error)
+	TakeApproved(ctx context.Context, owner vault.Caller, agent vault.Agent, tool, id string) (vault.Approval, error)
+	Approval(ctx context.Context, owner vault.Caller, id string) (vault.Approval, error)
+	ApproveInClient(ctx context.Context, p vault.Person, id string, f vault.ApproveFor) error
+	DeclineInClient(ctx context.Context, p vault.Person, id string) error
+}
+
+// Guarder ends calls in flight when their person takes the access away, see [vault.Guard].
+type Guarder interface {
+	Guard(ctx context.Context, c vault.Caller, a vault.Agent) (context.Context, *vault.Guard)
+}
+
+// Accounts are the caller's accounts, who may use them, and the connections that there are.
 type Accounts interface {
 	Accounts(ctx context.Context, c vault.Caller) ([]vault.Account, error)
+	AccessList(ctx context.Context, c vault.Caller) ([]vault.Access, error)
 	Connections() []string
 	ID() string
 }
@@ -48,6 +63,8 @@ type Auditor interface {
 type Vault interface {
 	Exchanger
 	Tickets
+	Approver
+	Guarder
 	Accounts
 	Sealer
 	Auditor

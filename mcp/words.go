@@ -24,12 +24,8 @@ func wordsInternal(ref string) string {
 	return "Something went wrong inside Grantry. Try again once; if it happens again, the operator finds the cause in Grantry's log under reference " + ref + "."
 }
 
-func wordsRule(tool, rule string) string {
-	if rule == ruleDeny {
-		return fmt.Sprintf("%s is switched off in this Grantry's configuration (tools.policy or tools.writes: deny). Nothing was done. Only its operator can change that.", tool)
-	}
-	return fmt.Sprintf("%s changes something at the vendor, and this Grantry is set to ask a person first, which it cannot do yet. Nothing was done. "+
-		"To allow it, the operator sets in Grantry's configuration either tools.writes: allow (all tools that write) or tools.policy: {%s: allow} (this one), and restarts Grantry.", tool, tool)
+func wordsDenied(tool string) string {
+	return fmt.Sprintf("%s is switched off in this Grantry's configuration (tools.policy or tools.writes: deny). Nothing was done. Only its operator can change that.", tool)
 }
 
 func wordsNoTool(name string, all []string) string {
@@ -133,8 +129,11 @@ func shortScopes(scopes []string, size int) string {
 
 // wordsElicit is the message of a URL elicitation.
 func wordsElicit(tool string, t vault.Ticket) string {
+	if t.Kind == vault.KindApprove {
+		return fmt.Sprintf("%s would change something at %s. Open the page to see exactly what it would do, and to allow or decline it.", tool, subject(t.Options))
+	}
 	text := why(t.Reason, t.Options)
-	if scopes := shortScopes(wanted(firstOption(t)), 160); scopes != "" {
+	if scopes := shortScopes(wanted(t), 160); scopes != "" {
 		text += fmt.Sprintf(" %s asks for: %s.", tool, scopes)
 	}
 	return text + " Open the page to look at it and to allow or decline."
@@ -147,9 +146,16 @@ func wordsLink(tool string, t vault.Ticket, link string) string {
 	if len(head) > 150 {
 		head = "A connection is needed."
 	}
-	text := fmt.Sprintf("%s A person has to allow it in a browser.\nWhat to do: show this link unchanged, do not open it, then call again (%s) when the person is done:\n%s\n", head, tool, link)
+	if t.Kind == vault.KindApprove {
+		head = "This call would change something, and nothing is done yet."
+	}
+	again := tool
+	if t.Approval != "" {
+		again = fmt.Sprintf("%s, with the same arguments or with %q: %q alone", tool, "approval", t.Approval)
+	}
+	text := fmt.Sprintf("%s A person has to allow it in a browser.\nWhat to do: show this link unchanged, do not open it, then call again (%s) when the person is done:\n%s\n", head, again, link)
 	tail := fmt.Sprintf("It works until %s.", t.Expires.UTC().Format(time.RFC3339))
-	if scopes := shortScopes(wanted(firstOption(t)), min(160, maxWords-50-len(text)-len(tail))); scopes != "" {
+	if scopes := shortScopes(wanted(t), min(160, maxWords-50-len(text)-len(tail))); scopes != "" {
 		tail += " It asks for: " + scopes + "."
 	}
 	if len(text)+len(tail) < maxWords {
@@ -158,32 +164,19 @@ func wordsLink(tool string, t vault.Ticket, link string) string {
 	return text
 }
 
-// place is where the person sees and adds accounts: where the pages are now.
-func (s *Server) place(ctx context.Context) string {
+// place is where the person sees and adds accounts, and what waits for them: where the pages are now.
+func (s *Server) place(ctx context.Context) string { return s.page(ctx, "connections") }
+
+// page is one of the pages that the person has for themselves.
+func (s *Server) page(ctx context.Context, name string) string {
 	base, err := s.pages(ctx)
 	if err != nil {
-		return "on Grantry's connections page"
+		return "on Grantry's " + name + " page"
 	}
-	return "at " + base + "/connections"
+	return "at " + base + "/" + name
 }
 
 // ownWay names how the person gets there without an agent; no back-off touches it.
 func (s *Server) ownWay(ctx context.Context, connection string) string {
 	return fmt.Sprintf("The person can connect at any time %s or by `grantry connect %s`.", s.place(ctx), connection)
-}
-
-func (s *Server) wordsDeclined(ctx context.Context, c *call, t vault.Ticket) string {
-	return fmt.Sprintf("The person declined %s, so %s did not run. Do not ask again for now: no new dialog is shown for at least 2 minutes. %s",
-		subject(t.Options), c.entry.tool.Name, s.ownWay(ctx, firstOption(t).Connection))
-}
-
-func (s *Server) wordsClosed(ctx context.Context, c *call, t vault.Ticket) string {
-	return fmt.Sprintf("The dialog for %s was closed without an answer, so %s did not run. No new dialog is shown for 30 seconds; ask the person before you call again. %s",
-		subject(t.Options), c.entry.tool.Name, s.ownWay(ctx, firstOption(t).Connection))
-}
-
-// wordsBackOff does not say which it was: the vault counts both alike.
-func (s *Server) wordsBackOff(ctx context.Context, e *vault.BackOffError) string {
-	return fmt.Sprintf("The person declined %s lately, or closed its dialog, so no new dialog is shown until %s. Do not ask again before. %s",
-		e.Connection, e.Until.UTC().Format(time.RFC3339), s.ownWay(ctx, e.Connection))
 }
