@@ -10,10 +10,12 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/grantry/grantry/mcp"
+	"github.com/grantry/grantry/tools"
 	"github.com/grantry/grantry/tools/calendar"
 	"github.com/grantry/grantry/tools/sandbox"
 	"github.com/grantry/grantry/vault"
@@ -22,36 +24,40 @@ import (
 	"github.com/grantry/grantry/vault/sqlstore"
 )
 
-// real is a server on a real vault, on SQLite, with the sandbox's Google as the vendor.
+// real is a server on a real vault, on SQLite, with one of the sandbox's vendors.
 type real struct {
 	*world
-	v      *vault.Vault
-	person vault.Person
-	http   *http.Client
-	base   string
+	v        *vault.Vault
+	person   vault.Person
+	http     *http.Client
+	base     string
+	messages atomic.Int64 // that Slack was asked to post
 }
 
-const googleCallback = publicURL + "/callback/google"
-
 func newReal(t *testing.T) *real {
+	t.Helper()
+	return newRealWith(t, calendar.Tools(), "google")
+}
+
+func newRealWith(t *testing.T, all []tools.Tool, vendor string) *real {
 	t.Helper()
 	r := &real{http: &http.Client{
 		Transport:     &http.Transport{DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
-	r.v = openVault(t, r.google(t))
+	r.v = openVault(t, r.vendor(t, vendor))
 	r.person = vault.Person{Caller: vault.Caller{Issuer: "local:" + r.v.ID(), Subject: "1000"}}
 	r.world = newWorld(t, func(c *mcp.Config) {
 		c.Open = func(context.Context) (mcp.Vault, error) { return r.v, nil }
-		c.Tools = calendar.Tools()
-		c.Connections = map[string]string{"google": "google"}
+		c.Tools = all
+		c.Connections = map[string]string{vendor: vendor}
 		c.WaitFor = 5 * time.Second
 	})
 	return r
 }
 
-// google is a connection to the sandbox, which ends with the test.
-func (r *real) google(t *testing.T) *provider.Connection {
+// vendor is a connection to the sandbox, which ends with the test.
+func (r *real) vendor(t *testing.T, name string) *provider.Connection {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(nil)
 	r.base = "http://" + srv.Listener.Addr().String()
@@ -59,13 +65,13 @@ func (r *real) google(t *testing.T) *provider.Connection {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv.Config.Handler = sb.Handler()
+	srv.Config.Handler = r.counting(sb.Handler())
 	srv.Start()
 	t.Cleanup(srv.Close)
-	reg, _ := sb.Vendor("google")
-	p, _ := provider.Catalog().Lookup("google")
+	reg, _ := sb.Vendor(name)
+	p, _ := provider.Catalog().Lookup(name)
 	conn, err := provider.NewConnection(provider.Registration{
-		Name: "google", Provider: p, ClientID: reg.ClientID, ClientSecret: provider.NewSecret(reg.ClientSecret), LoopbackHTTP: true,
+		Name: name, Provider: p, ClientID: reg.ClientID, ClientSecret: provider.NewSecret(reg.ClientSecret), LoopbackHTTP: true,
 		Endpoints: provider.Endpoints{
 			Issuer: reg.Issuer, Authorization: reg.Authorization, Token: reg.Token, Revocation: reg.Revocation,
 			Userinfo: reg.Userinfo, JWKS: reg.JWKS, API: reg.API,
@@ -100,7 +106,12 @@ func openVault(t *testing.T, conns ...*provider.Connection) *vault.Vault {
 func (r *real) consent(t *testing.T, link string) {
 	t.Helper()
 	handle := strings.TrimPrefix(link, publicURL+"/consent/")
-	start, err := r.v.Allow(t.Context(), vault.Answer{Handle: handle, Person: r.person, RedirectURI: googleCallback, Session: "browser"})
+	ticket, err := r.v.Ticket(t.Context(), handle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	connection := ticket.Options[0].Connection
+	start, err := r.v.Allow(t.Context(), vault.Answer{Handle: handle, Person: r.person, RedirectURI: publicURL + "/callback/" + connection, Session: "browser"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +129,7 @@ func (r *real) consent(t *testing.T, link string) {
 	}
 	q := back.Query()
 	if _, _, err := r.v.Finish(t.Context(), vault.Callback{
-		Connection: "google", State: q.Get("state"), Code: q.Get("code"), Iss: q.Get("iss"), Cookie: start.Cookie,
+		Connection: connection, State: q.Get("state"), Code: q.Get("code"), Iss: q.Get("iss"), Cookie: start.Cookie,
 		Session: "browser", Person: r.person,
 	}); err != nil {
 		t.Fatal(err)

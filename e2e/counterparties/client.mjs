@@ -10,7 +10,7 @@
 //   {"id":1,"op":"list"}
 //   {"id":2,"op":"call","name":…,"args":{…},"timeout":ms}
 //   {"op":"cancel","id":2}
-//   {"op":"answer","elicitation":1,"action":"accept|decline|cancel"}
+//   {"op":"answer","elicitation":1,"action":"accept|decline|cancel","content":{…}}   content: of a form
 //   {"op":"code","code":…,"iss":…}   ends the OAuth detour
 //   {"id":3,"op":"close"}
 // It prints {"event":"ready","server":…,"version":…}, {"id","result"} or
@@ -32,7 +32,7 @@ function ask(params) {
   const elicitation = ++asked;
   say({ event: 'elicitation', elicitation, params });
   if (config.answer) return Promise.resolve({ action: config.answer });
-  return new Promise((resolve) => questions.set(elicitation, (action) => resolve({ action })));
+  return new Promise((resolve) => questions.set(elicitation, resolve));
 }
 
 const hooks = {
@@ -71,7 +71,10 @@ const connected = open(config, hooks).catch((error) => {
 });
 
 commands(async (command) => {
-  if (command.op === 'answer') return questions.get(command.elicitation)?.(command.action);
+  if (command.op === 'answer') {
+    const { action, content } = command;
+    return questions.get(command.elicitation)?.(content ? { action, content } : { action });
+  }
   if (command.op === 'cancel') return calls.get(command.id)?.abort('the test cancelled it');
   if (command.op === 'code') return arrived?.(command);
   try {

@@ -94,7 +94,6 @@ func TestSandbox(t *testing.T) {
 	want.File, want.Sandbox = "/etc/grantry/grantry.yaml", true
 	want.TLS = got.TLS
 	want.DataDir = "/home/ann/.local/share/grantry/sandbox"
-	want.Tools.Writes = "allow"
 	want.Ignored = []string{"clients", "connections", "identity", "keys", "workloads"}
 	want.Keys = got.Keys
 	if diff := cmp.Diff(want, got, references()); diff != "" {

@@ -135,9 +135,6 @@ func (r *reader) sandbox(c *Config) {
 	identityKeys().absent(r, "(sandbox)", &c.Identity)
 	c.Clients, c.Connections, c.Workloads = map[string]Client{}, map[string]Connection{}, map[string]Workload{}
 	c.Secrets, c.Store = nil, Database{}
-	if !r.set("tools.writes") {
-		c.Tools.Writes = "allow" // nothing real can be written to
-	}
 	if c.DataDir != "" {
 		c.DataDir = filepath.Join(c.DataDir, "sandbox")
 	}

@@ -1,0 +1,186 @@
+package mcp_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/grantry/grantry/tools/chat"
+	"github.com/grantry/grantry/tools/crm"
+	"github.com/grantry/grantry/vault"
+)
+
+// write calls chat_post_message; more is added to the arguments.
+func write(c *client, text string, more ...string) answer {
+	return c.call("chat_post_message", fmt.Sprintf(`{"channel":"general","text":%q%s}`, text, strings.Join(append([]string{""}, more...), ",")))
+}
+
+// newSlack is a server on a real vault with the sandbox's Slack, which counts what is posted.
+func newSlack(t *testing.T) *real {
+	t.Helper()
+	return newRealWith(t, chat.Tools(), "slack")
+}
+
+func (r *real) posted(want int64) {
+	r.t.Helper()
+	if got := r.messages.Load(); got != want {
+		r.t.Errorf("%d messages were posted, want %d", got, want)
+	}
+}
+
+func linkIn(t *testing.T, a answer) string {
+	t.Helper()
+	var meta struct{ URL string }
+	if err := json.Unmarshal(a.tool(t).Meta["io.github.grantry/consent"], &meta); err != nil || meta.URL == "" {
+		t.Fatalf("no link: %s", a.raw)
+	}
+	return meta.URL
+}
+
+// TestR79RealWrite: one visit connects, opens and approves; then one message goes out, whatever is called afterwards.
+func TestR79RealWrite(t *testing.T) {
+	t.Parallel()
+	r := newSlack(t)
+	c := r.connect("stdio", false, capNone)
+	first := write(c, "one")
+	alone := fmt.Sprintf(`{"approval":%q}`, idIn(t, first))
+	isText(t, write(c, "one", fmt.Sprintf(`"approval":%q`, idIn(t, first))), "show this link unchanged")
+	r.consent(t, linkIn(t, first))
+	r.posted(0)
+	isText(t, write(c, "two", fmt.Sprintf(`"approval":%q`, idIn(t, first))), "not those that the person approved")
+	if a := write(c, "two"); idIn(t, a) == idIn(t, first) {
+		t.Error("another message is under the same approval")
+	}
+	r.posted(0)
+	if a := c.call("chat_post_message", alone); a.tool(t).IsError {
+		t.Fatalf("the approved call: %s", a.raw)
+	}
+	isText(t, c.call("chat_post_message", alone), "already ran at")
+	isText(t, write(c, "one"), "show this link unchanged")
+	r.posted(1)
+	r.audited(t, "approval.asked", "approval.ran", "tool.called")
+}
+
+// audited fails the test unless the chain verifies, has entries of these kinds, and no word of what was written.
+func (r *real) audited(t *testing.T, kinds ...string) {
+	t.Helper()
+	seen := map[string]bool{}
+	for e, err := range r.v.AuditLog(t.Context(), vault.AuditQuery{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[e.Kind] = true
+		if raw, err := json.Marshal(e); err != nil || strings.Contains(string(raw), `"one"`) {
+			t.Errorf("entry %s, %v", raw, err)
+		}
+	}
+	for _, k := range kinds {
+		if !seen[k] {
+			t.Errorf("no entry %s among %v", k, seen)
+		}
+	}
+	if _, err := r.v.VerifyAudit(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// Of calls that wait for one yes, one runs.
+func TestR79OneYesOneMessage(t *testing.T) {
+	t.Parallel()
+	r := newSlack(t)
+	c := r.connect("http", true, capURL)
+	r.person = alice
+	first := isInputRequiredAt(t, write(c, "one"))
+	r.consent(t, first.InputRequests["consent"].Params.URL)
+	const calls = 8
+	out := make(chan answer, calls)
+	for range calls {
+		go func() {
+			out <- c.call("chat_post_message", `{"channel":"general","text":"one"}`, retryWith(first.RequestState, "accept"))
+		}()
+	}
+	ran := 0
+	for range calls {
+		if a := (<-out).tool(t); !a.IsError {
+			ran++
+		} else if !strings.Contains(a.text(), "already ran at") {
+			t.Errorf("another said %q", a.text())
+		}
+	}
+	if ran != 1 {
+		t.Errorf("%d calls ran", ran)
+	}
+	r.posted(1)
+}
+
+func isInputRequiredAt(t *testing.T, a answer) toolResult {
+	t.Helper()
+	r := a.tool(t)
+	if r.ResultType != "input_required" || r.InputRequests["consent"].Params.Mode != "url" {
+		t.Fatalf("want a URL elicitation, got %s", a.raw)
+	}
+	return r
+}
+
+// In the client's dialog: a yes for an hour lets further messages go, of this agent.
+func TestRealForm(t *testing.T) {
+	t.Parallel()
+	r := newSlack(t)
+	c := r.connect("stdio", false, capForm)
+	said := []string{`"accept","content":{"decision":"once"}`, `"decline"`, `"accept","content":{"decision":"hour"}`}
+	r.consent(t, linkIn(t, c.call("connections_connect", `{"connection":"slack"}`)))
+	asked := 0
+	c.dialog = func(json.RawMessage) string {
+		asked++
+		return `"result":{"action":` + said[asked-1] + `}`
+	}
+	if a := write(c, "one"); a.tool(t).IsError {
+		t.Fatalf("after a yes: %s", a.raw)
+	}
+	r.posted(1)
+	isText(t, write(c, "two"), "declined this call")
+	isText(t, write(c, "two"), "declined")
+	r.posted(1)
+	if asked != 2 {
+		t.Errorf("the person was asked %d times", asked)
+	}
+}
+
+// An update is shown with what is there now, and what was shown is what happens.
+func TestRealPreview(t *testing.T) {
+	t.Parallel()
+	r := newRealWith(t, crm.Tools(), "salesforce")
+	c := r.connect("stdio", true, capNone)
+	r.consent(t, linkIn(t, c.call("connections_connect", `{"connection":"salesforce"}`)))
+	a := c.call("crm_update_record", `{"object":"Opportunity","id":"006Qy0000000001IAX","fields":{"StageName":"Closed Won","Amount":144000}}`)
+	shown, err := r.v.Approval(t.Context(), r.person.Caller, idIn(t, a))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]vault.Change{{Field: "StageName", Was: "Negotiation/Review", Becomes: "Closed Won"}}, shown.Changes); diff != "" {
+		t.Error(diff)
+	}
+	isText(t, c.call("crm_update_record", `{"object":"Opportunity","id":"006Qy0000000099IAX","fields":{"StageName":"x"}}`), "has nothing of that name")
+	r.consent(t, linkIn(t, a))
+	if done := c.call("crm_update_record", fmt.Sprintf(`{"approval":%q}`, idIn(t, a))); done.tool(t).IsError {
+		t.Fatalf("the update: %s", done.raw)
+	}
+	read := c.call("crm_query", `{"query":"SELECT StageName FROM Opportunity WHERE Id = '006Qy0000000001IAX'"}`)
+	if !strings.Contains(read.tool(t).text(), `"StageName":"Closed Won"`) {
+		t.Errorf("it is %s", read.raw)
+	}
+}
+
+// counting counts the messages that Slack is asked to post.
+func (r *real) counting(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if strings.HasSuffix(q.URL.Path, "/chat.postMessage") {
+			r.messages.Add(1)
+		}
+		next.ServeHTTP(w, q)
+	})
+}
