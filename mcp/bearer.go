@@ -37,7 +37,7 @@ func (s *Server) bearer(next http.Handler) http.Handler {
 		}
 		b, err := s.cfg.Verifier.Verify(r.Context(), raw)
 		if bad, ok := errors.AsType[*TokenError](err); ok {
-			s.log.InfoContext(r.Context(), "token refused", "check", bad.Check)
+			s.log.InfoContext(r.Context(), "token refused", "check", bad.Check, "from", r.RemoteAddr)
 			s.unproved(r, strings.ReplaceAll(bad.Check, " ", "_"))
 			s.challenge(w, http.StatusUnauthorized, "invalid_token", "The access token is not valid here ("+bad.Check+").", s.minimal())
 			return

@@ -10,6 +10,11 @@
 // desktop may ask in its own dialog (form.go). The tools about
 // Grantry itself stand in connections.go; every sentence for people in words.go.
 //
+// Over HTTP the order of the chain in http.go is what keeps strangers out: size,
+// origin, bearer, strict reading, scopes, session, and mcp-go last. A bearer is what
+// verifier.go finds a token to say; an id of a session (session.go) is sealed and proves
+// nothing; an answer (response.go) writes a call's notifications in order.
+//
 // The invariants: no token, ticket id or raw error reaches a client; an
 // elicitation goes only to a client that declared it, in the era in which it
 // did; a link goes only to the caller whose ticket it is, and opening it proves

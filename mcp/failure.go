@@ -40,8 +40,10 @@ func (s *Server) failure(ctx context.Context, c *call, err error) *mcpgo.CallToo
 		return failed(s.wordsBackOff(ctx, e))
 	}
 	if e, ok := errors.AsType[*vault.LimitError](err); ok {
-		return failed(fmt.Sprintf("This agent has asked for too much at once (limits.%s: %d). The person finds what is open %s; after it is answered or declined, or after %s, call again.",
-			e.What, e.Max, s.place(ctx), e.Until.UTC().Format(time.RFC3339)))
+		if to, ok := sinkOf(ctx); ok && !e.Until.IsZero() {
+			to.later(e.Until.Sub(s.cfg.Now()))
+		}
+		return failed(s.wordsLimit(ctx, e))
 	}
 	if e, ok := errors.AsType[*Notice](err); ok {
 		s.log.WarnContext(ctx, "person told", "error", e.Err, "reference", c.source.call)
@@ -87,6 +89,15 @@ func (s *Server) wordsConsent(ctx context.Context, e *vault.ConsentError, ref st
 		return "Grantry's vault cannot write at the moment (a full or read-only disk?), so it gives out nothing. Its operator finds the cause in the log under reference " + ref + "; then call again."
 	}
 	return wordsInternal(ref)
+}
+
+// wordsLimit names a time where waiting alone helps.
+func (s *Server) wordsLimit(ctx context.Context, e *vault.LimitError) string {
+	next := "after it is answered or declined, call again"
+	if !e.Until.IsZero() {
+		next = "after it is answered or declined, or after " + e.Until.UTC().Format(time.RFC3339) + ", call again"
+	}
+	return fmt.Sprintf("This agent has asked for too much at once (limits.%s: %d). The person finds what is open %s; %s.", e.What, e.Max, s.place(ctx), next)
 }
 
 func (s *Server) wordsAPI(ctx context.Context, e *tools.APIError) string {

@@ -184,3 +184,18 @@ func TestRetryAfter(t *testing.T) {
 		}
 	}
 }
+
+// TestRetryAfterLinks: the same for links; where only a person can make room, no time is named.
+func TestRetryAfterLinks(t *testing.T) {
+	t.Parallel()
+	call := strings.Replace(discover, `"method":"server/discover","params":{`, `"method":"tools/call","params":{"name":"test_read","arguments":{},`, 1)
+	for what, until := range map[string]time.Time{"tickets_per_hour": time.Now().Add(time.Hour), "open_tickets": {}} {
+		w := newWorld(t)
+		w.vault.err = &vault.LimitError{What: what, Max: 3, Until: until}
+		resp := post(t, w.serveHTTP()+"/mcp", call, "Mcp-Method", "tools/call", "Mcp-Name", "test_read")
+		got, after := body(t, resp), resp.Header.Get("Retry-After")
+		if timed := after == "3600" || after == "3599"; timed == until.IsZero() || !strings.Contains(got, what) || strings.Contains(got, "0001") {
+			t.Errorf("%s: Retry-After %q, %s", what, after, got)
+		}
+	}
+}
