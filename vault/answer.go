@@ -27,8 +27,9 @@ func (v *Vault) taken(tx Tx, a Answer, t Ticket) (Option, terms, error) {
 	if rule := v.cfg.Rules[o.Connection]; !rule.allows(a.Person) {
 		return o, yes, &RuleError{Connection: o.Connection, Claim: rule.Claim}
 	}
+	more := func(s string) bool { return !v.conns[o.Connection].Provider().IdentityOnly(s) }
 	left := leaving(a.Without, leaving(a.Without, o.Optional)) // of what they left out, what they may
-	if kept := leaving(o.Scopes, left); len(kept) > 0 || len(left) == 0 {
+	if kept := leaving(o.Scopes, left); len(left) == 0 || slices.ContainsFunc(kept, more) {
 		o.Scopes, o.Missing, o.Optional = kept, leaving(o.Missing, left), leaving(o.Optional, left)
 	} else {
 		return o, yes, ErrNoScopes
@@ -49,6 +50,23 @@ func (v *Vault) taken(tx Tx, a Answer, t Ticket) (Option, terms, error) {
 		yes.Agents = append(yes.Agents, agent)
 	}
 	return o, yes, nil
+}
+
+// withOptional are options that a person asks for themselves: of several things
+// that they would allow at the vendor they may leave out any.
+func (v *Vault) withOptional(options []Option) []Option {
+	out := slices.Clone(options)
+	for i, o := range out {
+		conn, ok := v.conns[o.Connection]
+		if !ok || !o.VendorNeeded || o.Optional != nil {
+			continue
+		}
+		may := slices.DeleteFunc(slices.Clone(o.Scopes), conn.Provider().IdentityOnly)
+		if len(may) > 1 {
+			out[i].Optional = may
+		}
+	}
+	return out
 }
 
 // leaving is scopes without some of them.

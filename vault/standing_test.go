@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -201,10 +202,14 @@ func TestOwnTerms(t *testing.T) {
 	b.vendor.set(func(v *vendor) { v.account, v.email = "acc-2", "" })
 	scopes := []string{"files.read", "files.write"}
 	need := &vault.ConsentError{Reason: vault.NotConnected, Options: []vault.Option{
-		{Connection: "files", Scopes: scopes, Missing: scopes, Optional: scopes, VendorNeeded: true},
+		{Connection: "files", Scopes: append([]string{"openid"}, scopes...), Missing: scopes, VendorNeeded: true},
 	}}
-	a := answer(b, b.ticket(alice, vault.Agent{}, need), alice)
-	if a.Without = scopes; allowError(b, a) != vault.ErrNoScopes {
+	tk := b.ticket(alice, vault.Agent{}, need)
+	if !slices.Equal(tk.Options[0].Optional, scopes) {
+		t.Errorf("optional are %v", tk.Options[0].Optional)
+	}
+	a := answer(b, tk, alice)
+	if a.Without = scopes; !errors.Is(allowError(b, a), vault.ErrNoScopes) {
 		t.Errorf("all left out: %v", allowError(b, a))
 	}
 	a.Without, a.Agents = []string{"files.write"}, []string{"nobody"}
@@ -217,7 +222,7 @@ func TestOwnTerms(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, acc, err := b.Finish(t.Context(), callback(t, s, alice))
-	if err != nil || len(acc.Scopes) != 1 || acc.Scopes[0] != "files.read" {
+	if err != nil || !slices.Equal(acc.Scopes, []string{"files.read", "openid"}) {
 		t.Fatalf("account = %+v, %v", acc, err)
 	}
 	r := request(alice, agent)

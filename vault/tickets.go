@@ -119,8 +119,12 @@ func (v *Vault) newTicket(r TicketRequest) Ticket {
 	}
 	now := v.cfg.Now().UTC()
 	r.Owner.Claims = nil // of the session, not of the ticket
+	options := r.Need.Options
+	if r.Agent == (Agent{}) {
+		options = v.withOptional(options)
+	}
 	return Ticket{
-		Kind: kind, Owner: r.Owner, Agent: r.Agent, Tool: r.Tool, Reason: r.Need.Reason, Options: r.Need.Options,
+		Kind: kind, Owner: r.Owner, Agent: r.Agent, Tool: r.Tool, Reason: r.Need.Reason, Options: options,
 		State: TicketOpen, Created: now, Expires: now.Add(v.cfg.TicketTTL),
 	}
 }
