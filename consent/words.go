@@ -114,5 +114,3 @@ func titleOf(p *provider.Provider, connection string) string {
 }
 
 func day(t time.Time) string { return t.UTC().Format("2 January 2006") }
-
-func clock(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }

@@ -131,3 +131,12 @@ func (s *Server) changingTools() {
 		return mcpgo.NewToolResultText("changed"), nil
 	})
 }
+
+// notify sends a notification on the stream of the request that ctx is of.
+// mcp-go's own way to the same stream is a channel that drops the last one in
+// front of the answer (its issue 969).
+func notify(ctx context.Context, method mcpgo.MCPMethod, params map[string]any) {
+	if to, ok := sinkOf(ctx); ok {
+		to.notify(notification(method, params))
+	}
+}

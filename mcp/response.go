@@ -34,15 +34,6 @@ func sinkOf(ctx context.Context) (sink, bool) {
 	return to, ok
 }
 
-// notify sends a notification on the stream of the request that ctx is of.
-// mcp-go's own way to the same stream is a channel that drops the last one in
-// front of the answer (its issue 969).
-func notify(ctx context.Context, method mcpgo.MCPMethod, params map[string]any) {
-	if to, ok := sinkOf(ctx); ok {
-		to.notify(notification(method, params))
-	}
-}
-
 func notification(method mcpgo.MCPMethod, params map[string]any) mcpgo.JSONRPCNotification {
 	return mcpgo.JSONRPCNotification{
 		JSONRPC:      mcpgo.JSONRPC_VERSION,

@@ -36,7 +36,7 @@ type cli struct {
 	Config      configCmd      `cmd:"" help:"The configuration file."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 
-	buildCommands `embed:""`
+	Build buildCommands `embed:""`
 }
 
 // common are the flags of every command.
