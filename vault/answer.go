@@ -47,6 +47,9 @@ func (v *Vault) taken(tx Tx, a Answer, t Ticket) (Option, terms, error) {
 		if err != nil {
 			return o, yes, err
 		}
+		if err := v.stopped(tx, v.Pseudonym(t.Owner.Caller), key, o.Grant); err != nil {
+			return o, yes, err
+		}
 		yes.Agents = append(yes.Agents, agent)
 	}
 	return o, yes, nil
@@ -128,14 +131,19 @@ func (v *Vault) complete(tx Tx, t *Ticket, g GrantRow, o Option, yes terms) erro
 	return v.append(tx, v.ticketEntry("ticket.done", *t))
 }
 
-// letIn gives the agents of a yes their access, to what of the option the vendor granted.
+// letIn gives the agents of a yes their access, to what of the option the vendor
+// granted. Whom the person stopped while they were at the vendor gets none; the account is theirs all the same.
 func (v *Vault) letIn(tx Tx, t Ticket, g GrantRow, o Option, yes terms) error {
 	granted, vendor := provider.ParseScopes(g.Scopes), v.conns[g.Connection].Provider()
 	scopes := slices.DeleteFunc(slices.Clone(o.Scopes), func(s string) bool { return !vendor.Covers(granted, s) })
 	for _, agent := range yes.Agents {
+		err := v.giveAccess(tx, g.User, agent, g.ID, scopes, yes)
+		if stopped := (*StoppedError)(nil); errors.As(err, &stopped) {
+			continue
+		}
 		e := v.ticketEntry("access.granted", t)
 		e.Agent, e.Connection, e.Account, e.Scopes = agent, g.Connection, g.ID, scopes
-		if err := errors.Join(v.giveAccess(tx, g.User, agent, g.ID, scopes, yes), v.append(tx, e)); err != nil {
+		if err := errors.Join(err, v.append(tx, e)); err != nil {
 			return err
 		}
 	}

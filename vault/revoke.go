@@ -90,7 +90,15 @@ func (v *Vault) endGrant(tx Tx, before GrantRow, reason string) (*owed, error) {
 // not work the vendor is asked all the same, once. who is the vendor's id of the account, "" when unknown.
 func (v *Vault) revokeAtVendor(ctx context.Context, g GrantRow, t tokens, who string) (bool, error) {
 	var o *owed
-	err := v.store.Update(ctx, func(tx Tx) (err error) { o, err = v.owe(tx, g, t, who); return err })
+	err := v.store.Update(ctx, func(tx Tx) (err error) {
+		if who == "" && g.ProfileCT != nil {
+			if who, err = v.vendorID(tx, g); err != nil {
+				return err
+			}
+		}
+		o, err = v.owe(tx, g, t, who)
+		return err
+	})
 	if err != nil {
 		o = v.debt(g, t)
 	}

@@ -1,14 +1,12 @@
 package vault_test
 
 import (
-	"context"
 	"errors"
 	"testing"
 	"time"
 
 	"github.com/grantry/grantry/vault"
 	"github.com/grantry/grantry/vault/provider"
-	"github.com/grantry/grantry/vault/storetest"
 )
 
 // refusedStopped wants err to say what was stopped.
@@ -111,13 +109,7 @@ func TestStopOvertakesAnAnswer(t *testing.T) {
 	if e := b.failure(visit); e.Failure != vault.FlowState {
 		t.Errorf("the callback: %s", e.Failure)
 	}
-	own, _, err := b.OpenTicket(t.Context(), vault.TicketRequest{Owner: alice, Need: &vault.ConsentError{
-		Reason: vault.NotConnected, Options: []vault.Option{{Connection: "files", Scopes: []string{"files.read"}, VendorNeeded: true}},
-	}})
-	if err != nil {
-		t.Fatalf("the person's own connecting: %v", err)
-	}
-	if _, _, err := b.Finish(t.Context(), b.allow(own, alice)); err != nil {
+	if _, err := b.visitOwn(alice); err != nil {
 		t.Errorf("the person's own connecting: %v", err)
 	}
 }
@@ -181,112 +173,99 @@ func TestStopGoesWithItsUser(t *testing.T) {
 	}
 }
 
-// guarded is a call in flight of the second process that has a token.
-func guarded(t *testing.T, v *vault.Vault, p vault.Person, a vault.Agent, r vault.Request) (context.Context, *vault.Guard) {
-	t.Helper()
-	ctx, g := v.Guard(t.Context(), p.Caller, a)
-	t.Cleanup(g.End)
-	tok, err := v.Exchange(ctx, r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.Uses(tok.Grant)
-	return ctx, g
-}
-
-// R64: whatever takes access away, in whichever process, ends the calls that run under it within 5 s.
-func TestR64CallsInFlightEnd(t *testing.T) {
-	t.Parallel()
-	for place, server := range map[string]func(*testing.T) string{"sqlite": func(*testing.T) string { return "" }, "postgres": storetest.Postgres} {
-		for name, act := range map[string]func(b *bench, acc vault.Account) error{
-			"stop": func(b *bench, acc vault.Account) error {
-				_, err := b.Stop(t.Context(), alice.Caller, vault.StopScope{Account: acc.ID})
-				return err
-			},
-			"access": func(b *bench, _ vault.Account) error {
-				return b.RevokeAccess(t.Context(), alice.Caller, b.access(alice, agent).ID)
-			},
-			"disconnect": func(b *bench, acc vault.Account) error {
-				_, err := b.Disconnect(t.Context(), alice.Caller, acc.ID)
-				return err
-			},
-		} {
-			t.Run(place+"/"+name, func(t *testing.T) {
-				t.Parallel()
-				b := newBenchOn(t, server(t))
-				acc := b.connect(alice, agent)
-				second := b.open("p2")
-				b.vendor.set(func(v *vendor) { v.account, v.email = "acc-bob", bob.Email })
-				b.connect(bob, agent)
-				hit, _ := guarded(t, second, alice, agent, request(alice, agent))
-				here, _ := guarded(t, b.Vault, alice, agent, request(alice, agent))
-				spared, _ := guarded(t, second, bob, agent, request(bob, agent))
-				idle, g := second.Guard(t.Context(), alice.Caller, agent) // holds no token
-				t.Cleanup(g.End)
-				time.Sleep(1500 * time.Millisecond) // it has been looked at, and found in order
-				if hit.Err() != nil || here.Err() != nil {
-					t.Fatal("cancelled before")
-				}
-				if err := act(b, acc); err != nil {
-					t.Fatal(err)
-				}
-				for where, ctx := range map[string]context.Context{"here": here, "in the other process": hit} {
-					select {
-					case <-ctx.Done():
-					case <-time.After(5 * time.Second):
-						t.Fatalf("a call %s goes on", where)
-					}
-					var stopped *vault.StoppedError
-					if cause := context.Cause(ctx); errors.As(cause, &stopped) != (name == "stop") || name != "stop" && !errors.Is(cause, vault.ErrRevoked) {
-						t.Errorf("%s: %v", where, cause)
-					}
-				}
-				if spared.Err() != nil || idle.Err() != nil {
-					t.Error("a call was cancelled that does not use it")
-				}
-			})
-		}
-	}
-}
-
-// Access for one call is spent by that call, and runs out while it runs: neither ends it. Its end ends the watch.
-func TestGuardOfAccessForOneCall(t *testing.T) {
-	t.Parallel()
-	b := newBench(t)
-	acc := b.connect(alice, agent)
-	b.let(older, func(a *vault.Answer) { a.Once = true })
-	ctx, g := guarded(t, b.Vault, alice, older, request(alice, older))
-	b.clock.add(time.Hour)
-	if err := b.SetDefault(t.Context(), alice.Caller, acc.ID); err != nil { // the epoch moves
-		t.Fatal(err)
-	}
-	time.Sleep(1500 * time.Millisecond)
-	if ctx.Err() != nil {
-		t.Errorf("cancelled: %v", context.Cause(ctx))
-	}
-	g.End()
-	g.End()
-	if !errors.Is(context.Cause(ctx), context.Canceled) {
-		t.Errorf("after its end: %v", context.Cause(ctx))
-	}
-}
-
-// A token that was handed out a moment before its access went, and noted a moment after, is watched all the same.
-func TestGuardHearsOfUseLate(t *testing.T) {
+// What was approved and did not run, what stands, and what is asked for: a stop voids them all.
+func TestStopVoidsApprovals(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.connect(alice, agent)
-	ctx, g := b.Guard(t.Context(), alice.Caller, agent)
-	t.Cleanup(g.End)
-	tok := b.token(request(alice, agent))
-	if err := b.RevokeAccess(t.Context(), alice.Caller, b.access(alice, agent).ID); err != nil {
+	b.approve(b.ask(alice, agent, write(`{"n":1}`)), alice, vault.ApproveHour)
+	open := b.ask(alice, agent, write(`{"n":2}`))
+	first := b.approved(alice, agent, write(`{"n":1}`))
+	if first == "" {
+		t.Fatal("nothing was approved")
+	}
+	if out, err := b.Stop(t.Context(), alice.Caller, vault.StopScope{Agent: b.AgentKey(agent)}); err != nil || out.Tickets != 1 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	if err := b.Resume(t.Context(), alice.Caller, vault.StopScope{Agent: b.AgentKey(agent)}); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(100 * time.Millisecond) // the look that the revocation asked for is over
-	g.Uses(tok.Grant)
-	select {
-	case <-ctx.Done():
-	case <-time.After(5 * time.Second):
-		t.Error("the call goes on")
+	b.let(agent)
+	for _, w := range []string{`{"n":1}`, `{"n":2}`} {
+		if id := b.approved(alice, agent, write(w)); id != "" {
+			t.Errorf("%s may run under %s", w, id)
+		}
 	}
+	b.refused(writing(alice, agent, "c1", first))
+	for _, id := range []string{first, open.Approval} {
+		if a, err := b.Approval(t.Context(), alice.Caller, id); err != nil || a.State != vault.ApprovalDeclined {
+			t.Errorf("approval %s is %s, %v", id, a.State, err)
+		}
+	}
+	if all, err := b.StandingApprovals(t.Context(), alice.Caller); err != nil || len(all) != 0 {
+		t.Errorf("standing: %+v, %v", all, err)
+	}
+}
+
+// An agent that its person names for an account of theirs gets no access to it while it is stopped, be it before or after their visit to the vendor.
+func TestStoppedAgentIsNotLetIn(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	acc := b.connect(alice, agent)
+	own := func() (vault.Start, error) {
+		tk, _, err := b.OpenTicket(t.Context(), vault.TicketRequest{Owner: alice, Need: &vault.ConsentError{
+			Reason: vault.NotConnected, Options: []vault.Option{{Connection: "files", Grant: acc.ID, Scopes: []string{"files.read"}, VendorNeeded: true}},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ans := answer(b, tk, alice)
+		ans.Agents = []string{b.AgentKey(older)}
+		return b.Allow(t.Context(), ans)
+	}
+	b.let(older)
+	s, err := own()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Stop(t.Context(), alice.Caller, vault.StopScope{Account: acc.ID}); err != nil {
+		t.Fatal(err)
+	}
+	if _, got, err := b.Finish(t.Context(), callback(t, s, alice)); err != nil || got.ID != acc.ID {
+		t.Errorf("the person's account: %+v, %v", got, err)
+	}
+	if list, err := b.AccessList(t.Context(), alice.Caller); err != nil || len(list) != 0 {
+		t.Errorf("access while stopped: %+v, %v", list, err)
+	}
+	b.vendor.set(func(v *vendor) { v.account = "acc-2" })
+	second, err := b.visitOwn(alice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Resume(t.Context(), alice.Caller, vault.StopScope{Account: acc.ID}); err != nil {
+		t.Fatal(err)
+	}
+	r := request(alice, older)
+	r.Account = second.ID
+	if s, err := b.Allow(t.Context(), answer(b, b.ticket(alice, older, b.lack(r)), alice)); err != nil || s.AuthURL != "" {
+		t.Fatal(err)
+	}
+	if _, err := b.Stop(t.Context(), alice.Caller, vault.StopScope{Account: acc.ID}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = own()
+	refusedStopped(t, err, vault.StopScope{Account: acc.ID})
+}
+
+// visitOwn is a person's own connecting, for nobody.
+func (b *bench) visitOwn(p vault.Person) (vault.Account, error) {
+	b.t.Helper()
+	tk, _, err := b.OpenTicket(b.t.Context(), vault.TicketRequest{Owner: p, Need: &vault.ConsentError{
+		Reason: vault.NotConnected, Options: []vault.Option{{Connection: "files", Scopes: []string{"files.read"}, VendorNeeded: true}},
+	}})
+	if err != nil {
+		return vault.Account{}, err
+	}
+	_, acc, err := b.Finish(b.t.Context(), b.allow(tk, p))
+	return acc, err
 }

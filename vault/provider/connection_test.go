@@ -288,3 +288,29 @@ func TestAsks(t *testing.T) {
 		}
 	}
 }
+
+// TestSharesGrants: which clients a revocation at one of them reaches, too.
+func TestSharesGrants(t *testing.T) {
+	t.Parallel()
+	n := newInternet(t)
+	at := func(vendor, client string) *provider.Connection {
+		return n.connection(vendor, func(r *provider.Registration) { r.ClientID = client })
+	}
+	const google = ".apps.googleusercontent.com"
+	for _, test := range []struct {
+		a, b *provider.Connection
+		want bool
+	}{
+		{at("google", "1234-a"+google), at("google", "1234-b"+google), true},
+		{at("google", "1234-a"+google), at("google", "12345-a"+google), false},
+		{at("google", "own-a"), at("google", "own-b"), false},
+		{at("github", "x"), at("github", "x"), true},
+		{at("github", "x"), at("github", "y"), false},
+		{at("slack", "x"), at("slack", "x"), false},
+		{at("github", "x"), at("google", "x"), false},
+	} {
+		if got := test.a.SharesGrants(test.b); got != test.want {
+			t.Errorf("%s %t", test.a.Name(), got)
+		}
+	}
+}
