@@ -30,7 +30,7 @@ type keySet struct {
 	http         *http.Client
 	now          func() time.Time
 
-	given func(context.Context) ([]jose.JSONWebKey, error) // instead of fetching; nil = fetch
+	given func(ctx context.Context, id string) ([]jose.JSONWebKey, error) // instead of fetching; nil = fetch
 
 	mu      sync.Mutex // held while fetching, so that there is one fetch at a time
 	keys    []jose.JSONWebKey
@@ -82,7 +82,12 @@ func (k *keySet) verify(ctx context.Context, jws *jose.JSONWebSignature, header 
 func (k *keySet) get(ctx context.Context, header jose.Header) ([]jose.JSONWebKey, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(k.matching(header)) == 0 || k.now().Sub(k.fetched) > keysFresh {
+	if k.given != nil { // asked each time: nothing is fetched, and keys change without notice
+		var err error
+		if k.keys, err = k.given(ctx, header.KeyID); err != nil {
+			return nil, fmt.Errorf("getting our own keys: %w", err)
+		}
+	} else if len(k.matching(header)) == 0 || k.now().Sub(k.fetched) > keysFresh {
 		if err := k.refetch(ctx); err != nil {
 			return nil, err
 		}
@@ -144,13 +149,6 @@ func (k *keySet) matching(header jose.Header) (out []jose.JSONWebKey) {
 func (k *keySet) fetch(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 	defer cancel()
-	if k.given != nil {
-		keys, err := k.given(ctx)
-		if err == nil {
-			k.keys = keys
-		}
-		return err
-	}
 	doc, err := k.discover(ctx)
 	if err != nil {
 		return err

@@ -42,8 +42,8 @@ type VerifierConfig struct {
 	// ClientID and ClientSecret are ours at the issuer: with a secret, opaque tokens are asked about there (RFC 7662).
 	ClientID     string
 	ClientSecret provider.Secret
-	// Keys answers the issuer's public keys where they need not be fetched: those of the built-in server.
-	Keys func(context.Context) ([]jose.JSONWebKey, error)
+	// Keys answers the issuer's public keys where they need not be fetched: those of the built-in server. id is the one that is looked for.
+	Keys func(ctx context.Context, id string) ([]jose.JSONWebKey, error)
 	HTTP *http.Client
 	// LoopbackHTTP allows a plain http issuer on loopback.
 	LoopbackHTTP bool

@@ -63,12 +63,6 @@ func TestRecordChange(t *testing.T) {
 	b := newBench(t)
 	ctx, r := t.Context(), b.Records()
 	grow := func(old []byte) ([]byte, time.Duration, error) { return append(old, 'x'), time.Hour, nil }
-	if err := r.Change(ctx, "sum", "a", grow); !errors.Is(err, vault.ErrNotFound) {
-		t.Errorf("changing what is not there: %v, want ErrNotFound", err)
-	}
-	if err := r.Put(ctx, "sum", "a", alice.Caller, nil, time.Hour); err != nil {
-		t.Fatal(err)
-	}
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {

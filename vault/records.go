@@ -62,13 +62,13 @@ func (r *Records) Delete(ctx context.Context, kind, handle string) error {
 }
 
 // Change replaces a value by what fn makes of it, in one transaction: of those
-// who change it at the same time each sees what the one before left (R51). Its
-// time to live begins again. An error of fn leaves everything as it was and comes back; ErrNotFound
-// says that there is no value. fn may run more than once.
+// who change it at the same time each sees what the one before left (R51). fn
+// gets nil where there is none, and what it makes then belongs to nobody. The
+// time to live begins again. An error of fn leaves everything as it was and comes back. fn may run more than once.
 func (r *Records) Change(ctx context.Context, kind, handle string, fn func(old []byte) (value []byte, ttl time.Duration, err error)) error {
 	return r.v.store.Update(ctx, func(tx Tx) error {
 		rec, old, err := r.v.getRecord(tx, kind, handle)
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
 		value, ttl, err := fn(old)

@@ -1,0 +1,110 @@
+package authserver
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/grantry/grantry/vault"
+	"github.com/grantry/grantry/vault/provider"
+)
+
+const (
+	requestTTL   = 30 * time.Minute // from the authorization request to its answer
+	answerTTL    = time.Minute      // a browser that comes again gets the same redirect
+	codeTTL      = time.Minute      // R49
+	accessTTL    = 10 * time.Minute
+	refreshIdle  = 30 * 24 * time.Hour
+	refreshTotal = 90 * 24 * time.Hour
+	replayWindow = 10 * time.Second // in which a lost answer can be asked for again (R51)
+	rememberTTL  = 90 * 24 * time.Hour
+	registerTTL  = 24 * time.Hour // of a client that nobody has authorized
+	forever      = 20 * 365 * 24 * time.Hour
+)
+
+// Vault is what the server needs of *vault.Vault.
+type Vault interface {
+	OpenClientTicket(ctx context.Context, owner vault.Person, agent vault.Agent, c vault.ClientRequest) (vault.Ticket, error)
+	TicketByID(ctx context.Context, owner vault.Caller, id string) (vault.Ticket, error)
+	Handle(t vault.Ticket) string
+	MAC(label string, msg []byte) []byte
+	Pseudonym(c vault.Caller) string
+	Note(ctx context.Context, e vault.Entry) error
+}
+
+// Records keep all that the server remembers, sealed (*vault.Records).
+type Records interface {
+	Put(ctx context.Context, kind, handle string, owner vault.Caller, value []byte, ttl time.Duration) error
+	Get(ctx context.Context, kind, handle string) ([]byte, error)
+	Change(ctx context.Context, kind, handle string, fn func(old []byte) (value []byte, ttl time.Duration, err error)) error
+	Delete(ctx context.Context, kind, handle string) error
+}
+
+// Pages are what people see (*consent.Handler).
+type Pages interface {
+	// Visitor answers who is signed in in the browser of r. Where nobody is, it
+	// has answered itself: the browser signs in and comes back to the same address.
+	Visitor(w http.ResponseWriter, r *http.Request) (vault.Person, bool)
+	// RefuseClient answers with a page that says why an authorization request leads nowhere. why is one of the Refused codes.
+	RefuseClient(w http.ResponseWriter, r *http.Request, why string)
+}
+
+// Why an authorization request is answered with a page and no redirect.
+const (
+	RefusedRequest  = "request"  // client_id or redirect_uri is missing or given twice
+	RefusedClient   = "client"   // nobody registered the client
+	RefusedDocument = "document" // the client's metadata document cannot be had or is not good
+	RefusedRedirect = "redirect" // the redirect URI is none of the client's (R47)
+	RefusedBrowser  = "browser"  // the request was started in another browser (R50)
+	RefusedOver     = "over"     // the request is over
+	RefusedBroken   = "broken"   // the vault could not be used
+)
+
+// Config is what a server is made of.
+type Config struct {
+	Vault   Vault
+	Records Records
+	Pages   Pages
+	// PublicURL is the issuer: scheme and host, no trailing slash.
+	PublicURL string
+	// Clients are those of the config, by client id.
+	Clients map[string]Client
+	// Registration lets clients register themselves (RFC 7591).
+	Registration bool
+	// Fetch gets a client's metadata document: https only, public addresses
+	// only, no redirects, at most 5 KiB. nil = clients cannot name themselves by an address.
+	Fetch  func(ctx context.Context, address string) (http.Header, []byte, error)
+	Now    func() time.Time // nil = time.Now
+	Rand   io.Reader        // nil = crypto/rand
+	Logger *slog.Logger     // nil = none
+}
+
+// Client is a client that the operator has registered.
+type Client struct {
+	Secret       provider.Secret // zero = a public client
+	RedirectURIs []string
+}
+
+func (c *Config) complete() error {
+	if c.Vault == nil || c.Records == nil || c.Pages == nil {
+		return errors.New("configuring authorization server: vault, records and pages are required")
+	}
+	if u, err := url.Parse(c.PublicURL); err != nil || u.Host == "" || u.Path != "" || u.RawQuery != "" {
+		return errors.New("configuring authorization server: PublicURL must be scheme and host alone")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Reader
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}

@@ -1,0 +1,142 @@
+package authserver
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
+
+	"github.com/grantry/grantry/vault"
+)
+
+// tokens is the answer of the token endpoint (RFC 6749 §5.1).
+type tokens struct {
+	Access  string `json:"access_token"`
+	Type    string `json:"token_type"`
+	Expires int64  `json:"expires_in"`
+	Refresh string `json:"refresh_token"`
+	Scope   string `json:"scope"`
+}
+
+// VerifyClient proves the client of a request to the token or the revocation endpoint.
+func (s *Server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCredentials]) (op.Client, error) {
+	for name, values := range r.Form {
+		if len(values) > 1 && name != "resource" {
+			return nil, oidc.ErrInvalidRequest().WithDescription("a parameter is there more than once")
+		}
+	}
+	c, err := s.verifyClient(ctx, r.Data)
+	if err != nil {
+		return nil, err
+	}
+	return opClient{client: c}, nil
+}
+
+// CodeExchange redeems a code.
+func (s *Server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.AccessTokenRequest]) (*op.Response, error) {
+	if !s.forUs(r.Form["resource"]) {
+		return nil, oidc.ErrInvalidTarget().WithDescription("resource must be %s", s.resource())
+	}
+	id, f, err := s.redeem(ctx, r.Data.Code, r.Client.GetID(), r.Data.RedirectURI, r.Data.CodeVerifier)
+	if errors.Is(err, errCode) {
+		return nil, oidc.ErrInvalidGrant().WithDescription("the code is not valid, not yours, or over")
+	}
+	if err != nil {
+		return nil, s.broken(ctx, err)
+	}
+	return s.respond(ctx, id, f, f.Scopes)
+}
+
+// RefreshToken rotates a refresh token. One that is older than the immediate
+// predecessor is in two hands: its family ends.
+func (s *Server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.RefreshTokenRequest]) (*op.Response, error) {
+	if !s.forUs(r.Form["resource"]) {
+		return nil, oidc.ErrInvalidTarget().WithDescription("resource must be %s", s.resource())
+	}
+	id, gen, ok := s.readRefresh(r.Data.RefreshToken)
+	if !ok {
+		return nil, badRefresh()
+	}
+	var scopes []string
+	f, err := s.families.rotate(ctx, id, gen, func(f family) error {
+		if f.Client != r.Client.GetID() {
+			return errForeign
+		}
+		if scopes, ok = narrowed(f.Scopes, r.Data.Scopes); !ok {
+			return oidc.ErrInvalidScope().WithDescription("the person did not allow these scopes")
+		}
+		return nil
+	})
+	switch scope := (*oidc.Error)(nil); {
+	case errors.Is(err, errReused):
+		s.note(ctx, f.grant, "refresh_token_reused")
+		if err := s.families.end(ctx, id); err != nil {
+			return nil, s.broken(ctx, err)
+		}
+		return nil, badRefresh()
+	case errors.Is(err, errForeign), errors.Is(err, vault.ErrNotFound):
+		return nil, badRefresh()
+	case errors.As(err, &scope):
+		return nil, scope
+	case err != nil:
+		return nil, s.broken(ctx, err)
+	}
+	return s.respond(ctx, id, f, scopes)
+}
+
+func badRefresh() error {
+	return oidc.ErrInvalidGrant().WithDescription("the refresh token is not valid, not yours, or over")
+}
+
+// respond answers with the family's tokens of now. Asked again within the replay
+// window it is the same answer to the byte: nothing in it is random.
+func (s *Server) respond(ctx context.Context, id string, f family, scopes []string) (*op.Response, error) {
+	access, err := s.accessToken(ctx, id, f, scopes)
+	if err != nil {
+		return nil, s.broken(ctx, err)
+	}
+	refresh, err := s.refreshToken(id, f.Gen)
+	if err != nil {
+		return nil, s.broken(ctx, err)
+	}
+	resp := op.NewResponse(tokens{Access: access, Type: "Bearer", Expires: int64(accessTTL / time.Second), Refresh: refresh, Scope: joined(scopes)})
+	resp.Header.Set("Cache-Control", "no-store")
+	return resp, nil
+}
+
+// Revocation ends the family of a token of the client's own (RFC 7009). Of a
+// foreign or an unknown token nothing is said and nothing happens (R61).
+func (s *Server) Revocation(ctx context.Context, r *op.ClientRequest[oidc.RevocationRequest]) (*op.Response, error) {
+	id, _, ok := s.readRefresh(r.Data.Token)
+	if !ok {
+		b, err := s.verifier.Verify(ctx, r.Data.Token)
+		if err != nil {
+			return op.NewResponse(nil), nil
+		}
+		id = b.Person.Subject
+	}
+	f, err := s.families.get(ctx, id)
+	if errors.Is(err, vault.ErrNotFound) || err == nil && f.Client != r.Client.GetID() {
+		return op.NewResponse(nil), nil
+	}
+	if err == nil {
+		s.note(ctx, f.grant, "client")
+		err = s.families.end(ctx, id)
+	}
+	if err != nil {
+		return nil, s.broken(ctx, err)
+	}
+	return op.NewResponse(nil), nil
+}
+
+// Keys are the public halves of the signing keys.
+func (s *Server) Keys(ctx context.Context, _ *op.Request[struct{}]) (*op.Response, error) {
+	keys, err := s.keys.verifying(ctx, "")
+	if err != nil {
+		return nil, s.broken(ctx, err)
+	}
+	return op.NewResponse(jose.JSONWebKeySet{Keys: keys}), nil
+}
