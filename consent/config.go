@@ -29,6 +29,7 @@ type Tickets interface {
 // Flows are the ways from a ticket to the vendor and back.
 type Flows interface {
 	Allow(ctx context.Context, a vault.Answer) (vault.Start, error)
+	AllowClient(ctx context.Context, a vault.Answer) (vault.Ticket, error)
 	Decline(ctx context.Context, handle string, p vault.Person) (vault.Ticket, error)
 	AskAgain(ctx context.Context, handle string, p vault.Person) (vault.Ticket, error)
 	Finish(ctx context.Context, c vault.Callback) (vault.Ticket, vault.Account, error)

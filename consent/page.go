@@ -35,7 +35,7 @@ func parsePages() (*pages, error) {
 		p.assets[name] = newAsset(string(body), contentType)
 	}
 	funcs := template.FuncMap{"say": p.say, "bare": bare, "asset": p.assetURL, "of": optionOf}
-	for _, name := range []string{"ticket", "held", "embedded", "next", "message", "connections", "agents", "activity", "code"} {
+	for _, name := range []string{"ticket", "client", "held", "embedded", "next", "message", "connections", "agents", "activity", "code"} {
 		t, err := template.New(name).Funcs(funcs).ParseFS(files, "templates/layout.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parsing page %s: %w", name, err)

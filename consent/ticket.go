@@ -49,6 +49,10 @@ func (h *Handler) showTicket(v *visit) {
 }
 
 func (h *Handler) renderTicket(v *visit, t vault.Ticket, handle string) {
+	if t.Kind == vault.KindClient {
+		h.showClient(v, t, handle)
+		return
+	}
 	if t.Held != nil {
 		h.showHeld(v, http.StatusOK, t, handle)
 		return
@@ -116,6 +120,10 @@ func (h *Handler) answerTicket(v *visit) {
 }
 
 func (h *Handler) takeAnswer(v *visit, t vault.Ticket, handle string, version int64) {
+	if t.Kind == vault.KindClient {
+		h.answerClient(v, t, handle, version)
+		return
+	}
 	answer := v.r.PostForm.Get("answer")
 	if answer == "" && v.r.PostForm.Has("approve") { // a button can send one value only
 		answer = "allow"

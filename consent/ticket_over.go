@@ -92,7 +92,7 @@ func (h *Handler) over(v *visit, t vault.Ticket, handle string) {
 	}
 	m := h.tell(http.StatusGone, tone, key)
 	m.Links = []link{h.toConnections()}
-	if t.State == vault.TicketExpired {
+	if t.State == vault.TicketExpired && t.Kind != vault.KindClient { // a client asks by itself
 		if v.r.Method == http.MethodGet {
 			if err := h.ensureSession(v); err != nil {
 				h.broken(v, "starting session", err)

@@ -200,6 +200,9 @@ func (h *Handler) cannot(p *provider.Provider, scopes []string) []text {
 
 // headline says in one sentence who wants what.
 func (h *Handler) headline(t vault.Ticket) text {
+	if t.Kind == vault.KindClient {
+		return h.say("client.headline", "agent", h.agentOf(t.Agent).Name)
+	}
 	if len(t.Options) == 0 {
 		return h.say("ticket.page")
 	}

@@ -94,7 +94,6 @@ func TestRefusesToStart(t *testing.T) {
 		code    int
 		want    string
 	}{
-		"serve without a sign-in": {args: []string{"serve"}, code: 2, want: "identity.issuer"},
 		"a config that others can write": {
 			prepare: func(t *testing.T, h *home) { mode(t, h.Config, 0o666) }, args: []string{"config", "check"}, code: 2, want: "chmod",
 		},

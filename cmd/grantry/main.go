@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -32,6 +33,7 @@ func main() {
 		// the list of tools. What lives is 2 MB, so this is a heap of 16 MB before there is one.
 		debug.SetGCPercent(400)
 	}
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // libraries that log by themselves do not know what may stand in a log
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
 	stop()

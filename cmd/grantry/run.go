@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 
+	"golang.org/x/term"
+
 	"github.com/grantry/grantry/cmd/internal/app"
 )
 
@@ -54,6 +56,7 @@ func (e *env) sayIdle() {
 
 func (e *env) printReady(r app.Ready) {
 	fmt.Fprintf(e.out, "MCP: %s\nConnections: %s\n", r.MCP, r.Connections)
+	e.printSignIn(r)
 	if r.Sandbox == "" {
 		return
 	}
@@ -66,4 +69,19 @@ Try it:
   Sign in as alice (in Claude Code by /mcp), ask "What is on my calendar this week?", and follow the link that comes back.
   Or look at the connections page in a browser. Ctrl-C ends it.
 `, r.Sandbox, r.Control, r.MCP)
+}
+
+// printSignIn shows how the person of this vault signs in: to a terminal only,
+// for whoever has the link is that person. Elsewhere there is grantry signin.
+func (e *env) printSignIn(r app.Ready) {
+	f, ok := e.out.(*os.File)
+	if r.SignIn == nil || !ok || !term.IsTerminal(int(f.Fd())) {
+		return
+	}
+	link, code, err := r.SignIn(e.ctx)
+	if err != nil {
+		e.logger().Warn("making a sign-in link", "error", err)
+		return
+	}
+	fmt.Fprintf(e.out, "Sign in (once, within 5 minutes): %s\n  or type %s at %s\n", link, code, r.Connections)
 }

@@ -31,6 +31,7 @@ var allowed = []struct {
 	{"consent/*", []string{"vault", "vault/provider", "consent"}},
 	{"mcp/guard", nil},
 	{"mcp", []string{"tools", "vault", "vault/provider", "mcp/guard"}},
+	{"mcp/authserver", []string{"vault", "vault/provider", "mcp"}}, // it knows no tool
 	{"mcp/*", []string{"tools", "vault", "vault/provider", "mcp", "mcp/guard"}},
 	{"cmd/*", []string{"*"}},
 	{"e2e", []string{"*"}},

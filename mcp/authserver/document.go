@@ -13,8 +13,10 @@ import (
 	"time"
 )
 
+// MaxDocument is how large a client's metadata document may be, in bytes (R52).
+const MaxDocument = 5 << 10
+
 const (
-	maxDocument  = 5 << 10 // bytes (R52)
 	documentKept = 5 * time.Minute
 	documentMost = 24 * time.Hour
 	maxDocuments = 1000
@@ -92,7 +94,7 @@ func documentAddress(id string) bool {
 // parseDocument reads a metadata document. It proves the client only by where it
 // lies, so it must name itself, and may not speak of a shared secret.
 func parseDocument(id, contentType string, body []byte) (*client, error) {
-	if len(body) > maxDocument {
+	if len(body) > MaxDocument {
 		return nil, badMetadata("larger than 5 KiB")
 	}
 	mime, _, _ := strings.Cut(strings.ToLower(contentType), ";")

@@ -39,7 +39,9 @@ type App struct {
 	tools    func() []tools.Tool // the enabled ones
 
 	at     atomic.Pointer[string] // where pages are served now, if not at localURL
-	signIn *issuer                // who signs people in; nil on a local vault
+	signIn *issuer                // who signs people in; nil on a vault of one person
+
+	serving bool // as a server, not as a process of one person's
 
 	mu      sync.Mutex
 	opened  *opened

@@ -11,8 +11,10 @@ import (
 	"github.com/grantry/grantry/vault/provider"
 )
 
-// issuer is identity.issuer, or one of identity.also, with the secret resolved; under --sandbox, the sandbox's own.
+// issuer is where people sign in, with the secret resolved: identity.issuer or one of identity.also, whose
+// tokens agents bring, or identity.upstream of the built-in authorization server; under --sandbox, the sandbox's own.
 type issuer struct {
+	upstream         bool
 	issuer, clientID string
 	secret           provider.Secret
 	audiences        []string
@@ -22,10 +24,18 @@ type issuer struct {
 	loopback         bool
 }
 
+// issuer is nil on a vault of one person.
 func (a *App) issuer(ctx context.Context) (*issuer, error) {
 	id := a.cfg.Identity
+	key, up := "identity", id.Issuer == "" && !a.cfg.Sandbox
+	if up {
+		id.Issuer, id.ClientID, id.ClientSecret, key = id.Upstream.Issuer, id.Upstream.ClientID, id.Upstream.ClientSecret, "identity.upstream"
+		if id.Issuer == "" {
+			return nil, nil
+		}
+	}
 	out := &issuer{
-		issuer: id.Issuer, clientID: id.ClientID, audiences: id.Audiences, subject: id.SubjectClaims,
+		upstream: up, issuer: id.Issuer, clientID: id.ClientID, audiences: id.Audiences, subject: id.SubjectClaims,
 		agent: id.AgentClaims, claims: ruleClaims(a.cfg), maxAge: id.MaxAge, loopback: a.loopback(),
 	}
 	if a.cfg.Sandbox {
@@ -33,7 +43,7 @@ func (a *App) issuer(ctx context.Context) (*issuer, error) {
 		out.issuer, out.clientID, out.secret = r.Issuer, r.ClientID, provider.NewSecret(r.ClientSecret)
 		return out, nil
 	}
-	return out, out.resolve(ctx, "identity", id.ClientSecret)
+	return out, out.resolve(ctx, key, id.ClientSecret)
 }
 
 // also are the further issuers whose access tokens are taken. Nobody signs in there.

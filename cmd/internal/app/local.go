@@ -192,7 +192,7 @@ func (a *App) localHandler(ctx context.Context, ln net.Listener, elsewhere bool)
 	if err != nil {
 		return nil, err
 	}
-	return &localServer{url: address, handler: a.proving(v, proven, modeLocal, a.routes(v, nil, pages, address))}, nil
+	return &localServer{url: address, handler: a.proving(v, proven, modeLocal, a.routes(v, nil, pages, nil, address))}, nil
 }
 
 // proof is what the holder of the port answers to a nonce.

@@ -64,7 +64,7 @@ func (a *App) open(ctx context.Context) (_ *opened, err error) {
 		o.close = append(o.close, n.Close)
 		cfg.Notify = n.tell
 	}
-	if a.local() {
+	if a.local() && !a.serving {
 		cfg.TicketTTL = stdioTickets
 	}
 	if o.vault, err = vault.Open(ctx, cfg); err != nil {

@@ -13,13 +13,14 @@ import (
 )
 
 // routes is the table of DESIGN's HTTP section: health outside of the Host check, everything else behind it.
-func (a *App) routes(v *vault.Vault, m *mcp.Server, pages *consent.Handler, publicURL string) http.Handler {
+func (a *App) routes(v *vault.Vault, m *mcp.Server, pages *consent.Handler, d *door, publicURL string) http.Handler {
 	inner := http.NewServeMux()
 	pages.Mount(inner)
 	if m != nil {
 		inner.Handle("/mcp", m.Handler())
 		inner.Handle("/.well-known/oauth-protected-resource", m.ProtectedResource())
 		inner.Handle("/.well-known/oauth-protected-resource/mcp", m.ProtectedResource())
+		d.mount(inner)
 	}
 	inner.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/connections", http.StatusSeeOther) })
 	mux := http.NewServeMux()

@@ -25,22 +25,19 @@ const (
 	stopWithin    = 8 * time.Second // then connections are cut; the whole stop takes 10
 )
 
-// noIdentity is what `serve` says when nobody could sign in.
-const noIdentity = `serve needs to know who people are. Set identity.issuer and identity.client_id in the config to your identity provider,
-or try it with made-up vendors and people: grantry serve --sandbox`
-
 // Ready says where a running server is reached.
 type Ready struct {
 	MCP, Connections string
+	// SignIn makes a link that signs the person of this vault in, once, and says
+	// how long it lasts; nil where people sign in at a provider.
+	SignIn           func(context.Context) (link, code string, err error)
 	Sandbox, Control string // base URL of the fake vendors, and the control API's secret; "" without --sandbox
 }
 
 // Serve runs the HTTP server until ctx ends, then stops within 10 seconds. It
-// calls ready once it can be reached. Nobody to sign people in is a *UsageError.
+// calls ready once it can be reached.
 func (a *App) Serve(ctx context.Context, ready func(Ready)) error {
-	if a.cfg.Identity.Issuer == "" && !a.cfg.Sandbox {
-		return &UsageError{Text: noIdentity}
-	}
+	a.serving = true
 	ln, err := net.Listen("tcp", a.cfg.Listen)
 	if err != nil {
 		return &UsageError{Text: fmt.Sprintf("cannot listen on %s: %v; another Grantry may run there, or set `listen`", a.cfg.Listen, err)}
@@ -60,12 +57,22 @@ func (a *App) Serve(ctx context.Context, ready func(Ready)) error {
 	if ln, err = a.secure(ln); err != nil {
 		return err
 	}
-	ready(a.readyLines(publicURL))
+	ready(a.readyLines(s.vault, publicURL))
 	return a.run(ctx, ln, s)
 }
 
-func (a *App) readyLines(publicURL string) Ready {
+func (a *App) readyLines(v *vault.Vault, publicURL string) Ready {
 	r := Ready{MCP: publicURL + "/mcp", Connections: publicURL + "/connections"}
+	if a.local() {
+		r.SignIn = func(ctx context.Context) (string, string, error) {
+			who, err := a.person(v)
+			if err != nil {
+				return "", "", err
+			}
+			c, err := consent.NewSignInCode(ctx, v, v.Records(), who)
+			return publicURL + c.Path, c.Code, err
+		}
+	}
 	if a.sandbox != nil {
 		r.Sandbox, r.Control = a.sandbox.base, a.sandbox.value.ControlSecret()
 	}
@@ -108,32 +115,45 @@ type server struct {
 }
 
 func (a *App) server(ctx context.Context, publicURL string) (*server, error) {
-	id, err := a.issuer(ctx)
-	if err != nil {
+	var err error
+	if a.signIn, err = a.issuer(ctx); err != nil {
 		return nil, err
 	}
-	a.signIn = id
 	v, err := a.Vault(ctx)
 	if err != nil {
 		return nil, err
 	}
-	verifier, issuers, err := a.verifiers(ctx, id, publicURL)
+	who, mode, err := a.visitors(v)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := a.pages(v, publicURL, who)
+	if err != nil {
+		return nil, err
+	}
+	d, err := a.door(ctx, v, pages, publicURL)
 	if err != nil {
 		return nil, err
 	}
 	cfg := a.mcpConfig(publicURL)
 	cfg.Open = func(context.Context) (mcp.Vault, error) { return v, nil }
-	cfg.Verifier, cfg.Issuers, cfg.Records = verifier, issuers, v.Records()
-	cfg.AllowedOrigins, cfg.RequireScopes = a.cfg.AllowedOrigins, a.cfg.Identity.RequireScopes && !a.cfg.Sandbox
+	cfg.Verifier, cfg.Issuers, cfg.Records = d.verifier, d.issuers, v.Records()
+	cfg.AllowedOrigins, cfg.RequireScopes = a.cfg.AllowedOrigins, d.scopes
 	m, err := mcp.New(cfg)
 	if err != nil {
 		return nil, err
 	}
-	pages, err := a.pages(v, publicURL, func(c *consent.Config) { c.SignIn = id.signIn() })
-	if err != nil {
-		return nil, err
+	return &server{vault: v, mcp: m, handler: a.proving(v, a.listen(), mode, a.routes(v, m, pages, d, publicURL))}, nil
+}
+
+// visitors is how people prove themselves to the pages: at an issuer, or, on a
+// vault of one person, by a code. The processes of that vault use such a server's pages as their own.
+func (a *App) visitors(v *vault.Vault) (who func(*consent.Config), mode string, err error) {
+	if a.signIn != nil {
+		return func(c *consent.Config) { c.SignIn = a.signIn.signIn() }, modeServe, nil
 	}
-	return &server{vault: v, mcp: m, handler: a.proving(v, a.listen(), modeServe, a.routes(v, m, pages, publicURL))}, nil
+	person, err := a.person(v)
+	return func(c *consent.Config) { c.Local = &person }, modeLocal, err
 }
 
 // pages makes the handler of what people see.

@@ -1,0 +1,78 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/grantry/grantry/consent"
+	"github.com/grantry/grantry/mcp"
+	"github.com/grantry/grantry/mcp/authserver"
+	"github.com/grantry/grantry/mcp/guard"
+	"github.com/grantry/grantry/vault"
+)
+
+// door is how agents prove themselves to a server.
+type door struct {
+	verifier mcp.TokenVerifier
+	issuers  []string           // whose tokens are taken, for the metadata
+	scopes   bool               // whether tokens must carry our own scopes
+	auth     *authserver.Server // nil with an issuer elsewhere
+}
+
+// door is the configured issuer's, or that of the built-in authorization server.
+func (a *App) door(ctx context.Context, v *vault.Vault, pages *consent.Handler, publicURL string) (*door, error) {
+	if a.signIn != nil && !a.signIn.upstream {
+		verifier, issuers, err := a.verifiers(ctx, a.signIn, publicURL)
+		return &door{verifier: verifier, issuers: issuers, scopes: a.cfg.Identity.RequireScopes && !a.cfg.Sandbox}, err
+	}
+	clients, err := a.clients(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := authserver.New(authserver.Config{
+		Vault: v, Records: v.Records(), Pages: pages, PublicURL: publicURL, Clients: clients,
+		Registration: a.cfg.Identity.Registration, Fetch: fetchDocument(guard.New(guard.Config{MaxBytes: authserver.MaxDocument})), Logger: a.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &door{verifier: s, issuers: []string{publicURL}, scopes: true, auth: s}, nil
+}
+
+// fetchDocument gets the metadata documents of clients: their addresses are strangers' (R52, R65).
+func fetchDocument(c *guard.Client) func(context.Context, string) (http.Header, []byte, error) {
+	return func(ctx context.Context, address string) (http.Header, []byte, error) {
+		doc, err := c.Get(ctx, address)
+		if err != nil {
+			return nil, nil, err
+		}
+		return doc.Header, doc.Body, nil
+	}
+}
+
+// clients are those of the config, with their secrets resolved.
+func (a *App) clients(ctx context.Context) (map[string]authserver.Client, error) {
+	out := map[string]authserver.Client{}
+	for id, c := range a.cfg.Clients {
+		one := authserver.Client{RedirectURIs: c.RedirectURIs}
+		if !c.ClientSecret.IsZero() {
+			secret, err := c.ClientSecret.Resolve(ctx)
+			if err != nil {
+				return nil, &UsageError{Text: fmt.Sprintf("clients.%s.client_secret: %v", id, err)}
+			}
+			one.Secret = secret
+		}
+		out[id] = one
+	}
+	return out, nil
+}
+
+// mount puts the authorization server on mux, if it is ours.
+func (d *door) mount(mux *http.ServeMux) {
+	if d.auth == nil {
+		return
+	}
+	d.auth.Mount(mux)
+	mux.Handle("/oauth/token", tokenEndpoint(d.auth.Token()))
+}

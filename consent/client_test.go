@@ -1,0 +1,100 @@
+package consent_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+
+	"github.com/grantry/grantry/consent"
+	"github.com/grantry/grantry/vault"
+)
+
+func (f *fakeVault) AllowClient(_ context.Context, a vault.Answer) (vault.Ticket, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	t, err := f.answerable(a.Handle, a.Person)
+	if err == nil {
+		t.State = vault.TicketDone
+		f.tickets[a.Handle] = t
+	}
+	return t, err
+}
+
+// loginOf makes a ticket of a client that wants to log in as owner.
+func (r *real) loginOf(owner vault.Person, change func(*vault.ClientRequest)) string {
+	r.t.Helper()
+	c := vault.ClientRequest{Scopes: []string{"tools:read", "connections:manage"}, Redirect: "app.example", Remember: true, Continue: "/oauth/authorize/the-request"}
+	if change != nil {
+		change(&c)
+	}
+	agent := vault.Agent{Issuer: r.url, ID: "dcr_1", Name: "Nice <b>client</b>", Host: c.Redirect}
+	t, err := r.keep.OpenClientTicket(r.t.Context(), owner, agent, c)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return "/consent/" + r.keep.Handle(t)
+}
+
+// TestR52ClientPage: the page names the client's host and where the answer goes,
+// warns where anybody on the machine could be it, and both answers go on to where the client gets its own.
+func TestR52ClientPage(t *testing.T) {
+	t.Parallel()
+	r := newReal(t)
+	alice := r.person("alice")
+	b := r.browser("alice")
+	b.signIn("/connections").want(t, http.StatusOK)
+	link := r.loginOf(alice, func(c *vault.ClientRequest) { c.Document = "publisher.example" })
+	p := b.get(link).want(t, http.StatusOK, "Nice <b>client</b>", "wants to act for you", "publisher.example", "app.example", "Use tools that read", "not verified", "90 days").
+		without(t, "decline.", "change things", "once")
+	next := b.post(link, p, "answer", "allow").want(t, http.StatusOK, "is logged in", "app.example")
+	if to := next.refresh(t); to.Path != "/oauth/authorize/the-request" {
+		t.Errorf("after Allow the page moves on to %s", to)
+	}
+	b.get(link).want(t, http.StatusGone, "already allowed")
+
+	link = r.loginOf(alice, func(c *vault.ClientRequest) { c.Redirect, c.Local, c.Remember = "127.0.0.1", true, false })
+	p = b.get(link).want(t, http.StatusOK, "any program on your computer", "127.0.0.1", "each time").without(t, "90 days")
+	next = b.post(link, p, "answer", "decline").want(t, http.StatusOK, "You declined")
+	if to := next.refresh(t); to.Path != "/oauth/authorize/the-request" {
+		t.Errorf("after Decline the page moves on to %s", to)
+	}
+	b.get(link).want(t, http.StatusGone, "declined")
+
+	link = r.loginOf(alice, nil)
+	p = b.get(link)
+	b.post(link, p, "answer", "once").want(t, http.StatusBadRequest, "no answer")
+	bob := r.browser("bob")
+	bob.signIn("/connections").want(t, http.StatusOK)
+	bob.get(link).want(t, http.StatusForbidden, "somebody else").without(t, "Nice")
+}
+
+// TestVisitor: who is not signed in does that first and comes back to the same
+// address, query and all; every reason for a refusal has its words.
+func TestVisitor(t *testing.T) {
+	t.Parallel()
+	r := newReal(t)
+	h, err := consent.New(r.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	h.Mount(mux)
+	mux.HandleFunc("GET /oauth/authorize", func(w http.ResponseWriter, q *http.Request) {
+		if who, ok := h.Visitor(w, q); ok {
+			_, _ = w.Write([]byte(who.Email + " asks for " + q.URL.Query().Get("client_id")))
+		}
+	})
+	mux.HandleFunc("GET /refused", func(w http.ResponseWriter, q *http.Request) { h.RefuseClient(w, q, q.URL.Query().Get("why")) })
+	r.pages.Store(mux)
+	b := r.browser("alice")
+	b.signIn("/oauth/authorize?client_id=x%26y").want(t, http.StatusOK, "alice@example.com asks for x&y")
+	said := map[string]bool{}
+	for why, status := range map[string]int{
+		"request": 400, "client": 400, "document": 400, "redirect": 400, "browser": 403, "over": 410, "broken": 503,
+	} {
+		said[b.get("/refused?why="+why).want(t, status, "Your connections").text()] = true
+	}
+	if len(said) != 7 {
+		t.Errorf("seven reasons have %d pages", len(said))
+	}
+}
