@@ -106,7 +106,7 @@ func (s *Server) called(ctx context.Context, c *call) {
 	e := vault.Entry{
 		Kind: "tool.called", Caller: c.person.Caller, Agent: c.agent, Tool: c.entry.tool.Name, Summary: c.summary,
 		Detail: vault.Detail{
-			Call: c.source.call, Hash: c.entry.hash(), Decision: c.rule,
+			Call: c.source.call, Hash: c.entry.hash(), Decision: c.rule, Approval: c.source.approval,
 			Arguments: c.argumentsMAC(), ArgumentBytes: len(c.args), Millis: s.cfg.Now().Sub(c.began).Milliseconds(),
 		},
 	}

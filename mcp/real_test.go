@@ -31,6 +31,7 @@ type real struct {
 	person   vault.Person
 	http     *http.Client
 	base     string
+	sandbox  *sandbox.Sandbox
 	messages atomic.Int64 // that Slack was asked to post
 }
 
@@ -65,6 +66,7 @@ func (r *real) vendor(t *testing.T, name string) *provider.Connection {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.sandbox = sb
 	srv.Config.Handler = r.counting(sb.Handler())
 	srv.Start()
 	t.Cleanup(srv.Close)

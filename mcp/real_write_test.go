@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -126,27 +127,26 @@ func isInputRequiredAt(t *testing.T, a answer) toolResult {
 	return r
 }
 
-// In the client's dialog: a yes for an hour lets further messages go, of this agent.
+// In the client's dialog: a yes for an hour lets further messages of this agent go, one to a call only that one.
 func TestRealForm(t *testing.T) {
 	t.Parallel()
 	r := newSlack(t)
 	c := r.connect("stdio", false, capForm)
-	said := []string{`"accept","content":{"decision":"once"}`, `"decline"`, `"accept","content":{"decision":"hour"}`}
+	said := []string{"once", "hour"}
 	r.consent(t, linkIn(t, c.call("connections_connect", `{"connection":"slack"}`)))
 	asked := 0
 	c.dialog = func(json.RawMessage) string {
 		asked++
-		return `"result":{"action":` + said[asked-1] + `}`
+		return `"result":{"action":"accept","content":{"decision":"` + said[asked-1] + `"}}`
 	}
-	if a := write(c, "one"); a.tool(t).IsError {
-		t.Fatalf("after a yes: %s", a.raw)
-	}
-	r.posted(1)
-	isText(t, write(c, "two"), "declined this call")
-	isText(t, write(c, "two"), "declined")
-	r.posted(1)
-	if asked != 2 {
-		t.Errorf("the person was asked %d times", asked)
+	for i, wantAsked := range []int{1, 2, 2, 2} {
+		if a := write(c, fmt.Sprintf("message %d", i)); a.tool(t).IsError {
+			t.Fatalf("message %d: %s", i, a.raw)
+		}
+		r.posted(int64(i + 1))
+		if asked != wantAsked {
+			t.Errorf("message %d: the person was asked %d times, want %d", i, asked, wantAsked)
+		}
 	}
 }
 
@@ -183,4 +183,86 @@ func (r *real) counting(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, q)
 	})
+}
+
+// The kill switch ends a write that is under way at the vendor, on this transport and that, within seconds:
+// it is said, and written down, that it may have happened.
+func TestStopWhileAWriteRuns(t *testing.T) {
+	t.Parallel()
+	for _, end := range []string{"stopped", "access_revoked"} {
+		r := newSlack(t)
+		c := r.connect("stdio", false, capNone)
+		a := write(c, "one")
+		r.consent(t, linkIn(t, a))
+		r.delay(t, "slack", time.Minute)
+		call := make(chan answer, 1)
+		began := time.Now()
+		go func() { call <- c.call("chat_post_message", fmt.Sprintf(`{"approval":%q}`, idIn(t, a))) }()
+		for r.messages.Load() == 0 && time.Since(began) < 10*time.Second {
+			time.Sleep(10 * time.Millisecond)
+		}
+		began = time.Now()
+		says := r.takeAway(t, end)
+		got := <-call
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%s: it went on for %v", end, took)
+		}
+		isText(t, got, says)
+		isText(t, got, "may have happened")
+		r.wasStopped(t, end, idIn(t, a))
+		if end == "stopped" {
+			isText(t, write(c, "two"), publicURL+"/agents")
+		}
+	}
+}
+
+// takeAway ends what the only agent may do, and answers what its call is told.
+func (r *real) takeAway(t *testing.T, how string) (says string) {
+	t.Helper()
+	list, err := r.v.AccessList(t.Context(), r.person.Caller)
+	if err != nil || len(list) != 1 {
+		t.Fatalf("access %+v, %v", list, err)
+	}
+	if how == "access_revoked" {
+		err, says = r.v.RevokeAccess(t.Context(), r.person.Caller, list[0].ID), "taken away the access"
+	} else {
+		_, err = r.v.Stop(t.Context(), r.person.Caller, vault.StopScope{Agent: r.v.AgentKey(list[0].Agent)})
+		says = "The person has stopped this agent"
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return says
+}
+
+func (r *real) wasStopped(t *testing.T, reason, approval string) {
+	t.Helper()
+	var last vault.AuditEntry
+	for e, err := range r.v.AuditLog(t.Context(), vault.AuditQuery{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Kind == "tool.called" {
+			last = e
+		}
+	}
+	if last.Result != "stopped" || last.Reason != reason || !last.Detail.Sent || last.Detail.Approval != approval || last.Detail.Decision != "ask" {
+		t.Errorf("entry %+v", last)
+	}
+}
+
+// delay makes the vendor's API slow.
+func (r *real) delay(t *testing.T, vendor string, d time.Duration) {
+	t.Helper()
+	body := fmt.Sprintf(`{"vendor":%q,"kind":"delay","delay_ms":%d,"endpoint":"api","times":1}`, vendor, d.Milliseconds())
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.base+"/control/faults", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+r.sandbox.ControlSecret())
+	resp, err := r.http.Do(req)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%v %v", resp, err)
+	}
+	_ = resp.Body.Close()
 }
