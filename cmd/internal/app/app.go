@@ -25,7 +25,9 @@ type Options struct {
 	Logger      *slog.Logger
 	Agent       string                  // --agent, stdio
 	OpenBrowser func(link string) error // nil = never
-	AnyAnchor   bool                    // open a vault also where its audit does not fit the anchor: to look into that, and to restore
+	// Peer says whose browser is at the other end of a request for the local person's pages, see consent.Config; nil = the operating system's word.
+	Peer      func(*http.Request) error
+	AnyAnchor bool // open a vault also where its audit does not fit the anchor: to look into that, and to restore
 }
 
 // App is the program. Its vault opens at the first call of Vault.

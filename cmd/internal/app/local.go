@@ -187,7 +187,9 @@ func (a *App) localHandler(ctx context.Context, ln net.Listener, elsewhere bool)
 		return nil, err
 	}
 	pages, err := a.pages(v, address, func(c *consent.Config) {
-		c.Local, c.Peer = &who, consent.SameUser(os.Getuid())
+		if c.Local, c.Peer = &who, a.opts.Peer; c.Peer == nil {
+			c.Peer = consent.SameUser(os.Getuid())
+		}
 	})
 	if err != nil {
 		return nil, err

@@ -65,13 +65,19 @@ func TestLocalPersonBesideServe(t *testing.T) {
 
 func start(t *testing.T, dir, listen string) *app.App {
 	t.Helper()
+	return startWith(t, dir, listen, app.Options{Version: "test"})
+}
+
+func startWith(t *testing.T, dir, listen string, o app.Options) *app.App {
+	t.Helper()
 	cfg, err := config.Load(t.Context(), config.Options{
 		Home: dir, Env: func(string) string { return "" }, DataDir: filepath.Join(dir, "data"), Listen: listen, Sandbox: true,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := app.New(app.Options{Config: cfg, Version: "test"})
+	o.Config = cfg
+	a, err := app.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
