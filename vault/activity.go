@@ -38,7 +38,8 @@ type ActivityQuery struct {
 	Limit   int      // of one page; 0 = 50, at most 200
 }
 
-// Activity are the caller's own entries, newest first, with the cursor of the next
+// Activity are the caller's own entries but for "token.released", which the entry of a
+// call stands for: newest first, with the cursor of the next
 // page, "" when there is none. A page can be shorter than Limit, even empty, and
 // have a next one: it looks at 5,000 entries. ErrNotFound says that Before is no cursor.
 func (v *Vault) Activity(ctx context.Context, c Caller, q ActivityQuery) (page []Activity, next string, err error) {

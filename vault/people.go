@@ -153,16 +153,30 @@ func (v *Vault) User(ctx context.Context, key string) (d UserDetail, err error) 
 	return d, nil
 }
 
-// auditedOf counts the entries of a user by reading them.
+// auditedOf counts the entries of a user by reading them all.
 func (v *Vault) auditedOf(ctx context.Context, key string) (n int, err error) {
-	for before := (AuditMark{}); ; {
-		var rows []AuditRow
-		err := v.store.View(ctx, func(tx Tx) (err error) { rows, err = tx.Audit().Of(key, before, logBatch); return err })
-		if n += len(rows); err != nil || len(rows) < logBatch {
-			return n, err
-		}
-		before = markOf(rows[len(rows)-1])
+	var streams []string
+	if err := v.store.View(ctx, func(tx Tx) (err error) { streams, err = tx.Audit().Streams(); return err }); err != nil {
+		return 0, err
 	}
+	for _, s := range streams {
+		for seq := int64(1); ; {
+			var rows []AuditRow
+			if err := v.store.View(ctx, func(tx Tx) (err error) { rows, err = tx.Audit().Read(s, seq, 1000); return err }); err != nil {
+				return n, err
+			}
+			if len(rows) == 0 {
+				break
+			}
+			for _, r := range rows {
+				if r.User == key {
+					n++
+				}
+			}
+			seq = rows[len(rows)-1].Seq + 1
+		}
+	}
+	return n, nil
 }
 
 // DeleteUser ends every grant of a user, first here and then at its vendor,

@@ -300,7 +300,8 @@ type AuditRows interface {
 	Append(rows []AuditRow) error
 	// Read answers rows from seq on, at most limit.
 	Read(stream string, seq int64, limit int) ([]AuditRow, error)
-	// Of answers a user's entries of all streams before a mark, the newest first, at most limit; the zero mark is behind all.
+	// Of answers a user's entries of all streams before a mark, the newest first, at most limit; the zero mark is
+	// behind all. Those of kind "token.released" are left out.
 	Of(user string, before AuditMark, limit int) ([]AuditRow, error)
 	// Prune removes a stream's rows up to last; ErrConflict when that would be all of them.
 	Prune(stream string, last int64) error

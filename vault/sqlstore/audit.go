@@ -20,8 +20,8 @@ const (
 
 	queryAudit = `SELECT ` + auditColumns + ` FROM audit WHERE stream = $1 AND seq >= $2 ORDER BY seq LIMIT $3`
 
-	queryAuditOf = `SELECT ` + auditColumns + ` FROM audit WHERE user_key = $1 AND (time, stream, seq) < ($2, $3, $4)
-		ORDER BY time DESC, stream DESC, seq DESC LIMIT $5`
+	queryAuditOf = `SELECT ` + auditColumns + ` FROM audit WHERE user_key = $1 AND kind <> 'token.released'
+		AND (time, stream, seq) < ($2, $3, $4) ORDER BY time DESC, stream DESC, seq DESC LIMIT $5`
 
 	queryPruneAudit = `DELETE FROM audit WHERE stream = $1 AND seq <= $2`
 
