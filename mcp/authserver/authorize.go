@@ -29,6 +29,11 @@ type visitKey struct{}
 // browser is sent to a client's address by a link alone (RFC 9700 §4.11.2); then
 // client and redirect URI must be good, or there is a page and no redirect (R47).
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	if r.Method == http.MethodHead { // looks, and asks nobody
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
 	person, ok := s.cfg.Pages.Visitor(w, r)
 	if !ok {
 		return

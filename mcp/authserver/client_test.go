@@ -146,6 +146,13 @@ func TestR50OtherBrowser(t *testing.T) {
 	if p := attacker.open(w.base + tk.Client.Continue); p.location != nil || strings.TrimSpace(p.body) != "over" {
 		t.Errorf("before anybody answered: %d %v", p.status, p.location)
 	}
+	resp, err := attacker.Head(w.asking("desk", localRedirect))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := read(t, resp); p.status != http.StatusNoContent || p.location != nil {
+		t.Errorf("a look at a request (HEAD) leads to %d %v", p.status, p.location)
+	}
 	if p := w.browser("").open(w.asking("desk", localRedirect)); p.location == nil || p.location.Path != "/signin" {
 		t.Errorf("nobody signed in: %d %v", p.status, p.location)
 	}

@@ -246,15 +246,6 @@ func TestR63UsedStaysUsed(t *testing.T) {
 	}
 }
 
-func mustParse(t *testing.T, raw string) *url.URL {
-	t.Helper()
-	u, err := url.Parse(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return u
-}
-
 // TestKeysRotate: after 30 days another key signs, the old one is published until its
 // tokens are over, and replicas have the same keys.
 func TestKeysRotate(t *testing.T) {
