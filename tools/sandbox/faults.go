@@ -26,7 +26,8 @@ import (
 //	truncate       the next "times" token answers are a 200 whose JSON stops in the middle; the code or
 //	               refresh token in the request is spent all the same
 //
-// "times" defaults to 1. "endpoint" ("token", "userinfo" or "api") holds delay and status to one of them.
+// "times" defaults to 1. "endpoint" ("token", "userinfo" or "api") holds delay and status to one of them;
+// "revoke" is hit only by those that name it.
 type fault struct {
 	Vendor   string `json:"vendor"`
 	Kind     string `json:"kind"`
@@ -57,8 +58,8 @@ func (f *fault) check() error {
 		return fmt.Errorf("a delay needs delay_ms between 1 and 600000, not %d", f.DelayMS)
 	case f.Status < 400 || f.Status > 599:
 		return fmt.Errorf("status must be between 400 and 599, not %d", f.Status)
-	case !slices.Contains([]string{"", "token", "userinfo", "api"}, f.Endpoint):
-		return fmt.Errorf("endpoint must be token, userinfo or api, not %q", f.Endpoint)
+	case !slices.Contains([]string{"", "token", "userinfo", "api", "revoke"}, f.Endpoint):
+		return fmt.Errorf("endpoint must be token, userinfo, api or revoke, not %q", f.Endpoint)
 	case f.User != "" && !known:
 		return fmt.Errorf("no person is called %q here; there are alice and bob", f.User)
 	}
@@ -91,7 +92,7 @@ func (st *state) inject(f fault, now time.Time) {
 // take uses a waiting fault up once, if there is one for this endpoint.
 func (st *state) take(vendor, kind, endpoint string) *fault {
 	for i, f := range st.Faults {
-		if f.Vendor != vendor || f.Kind != kind || (f.Endpoint != "" && f.Endpoint != endpoint) {
+		if f.Vendor != vendor || f.Kind != kind || f.Endpoint != endpoint && (f.Endpoint != "" || endpoint == "revoke") {
 			continue
 		}
 		f.Times--

@@ -3,6 +3,7 @@ package sandbox_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -95,6 +96,16 @@ func TestFaultsOfTheWire(t *testing.T) {
 	w.fault(map[string]any{"vendor": "google", "kind": "status", "status": 502, "endpoint": "token"})
 	want(t, "api untouched", api().status, http.StatusOK)
 	want(t, "token 502", refresh().status, http.StatusBadGateway)
+
+	w.fault(map[string]any{"vendor": "google", "kind": "status", "endpoint": "revoke"})
+	want(t, "api untouched", api().status, http.StatusOK)
+	revoke := func() int {
+		return w.post(w.vendor("google").Revocation, url.Values{"token": {"a-token-of-nobody"}}).status
+	}
+	want(t, "revoke 503", revoke(), http.StatusServiceUnavailable)
+	w.fault(map[string]any{"vendor": "google", "kind": "status"})
+	want(t, "revoke untouched", revoke(), http.StatusBadRequest)
+	want(t, "api 503", api().status, http.StatusServiceUnavailable)
 
 	w.fault(map[string]any{"vendor": "google", "kind": "retry_after"})
 	want(t, "token untouched", refresh().status, http.StatusOK)

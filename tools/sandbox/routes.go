@@ -27,7 +27,7 @@ func (s *Sandbox) routes() http.Handler {
 // route counts an endpoint's requests, reads their bodies whole, and lets faults in.
 func (s *Sandbox) route(mux *http.ServeMux, vendor, endpoint, pattern string, h http.HandlerFunc) {
 	var next http.Handler = h
-	if endpoint == "token" || endpoint == "userinfo" || endpoint == "api" {
+	if endpoint == "token" || endpoint == "userinfo" || endpoint == "api" || endpoint == "revoke" {
 		next = s.troubled(vendor, endpoint, h)
 	}
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
