@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	tabs "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -21,10 +23,10 @@ type chrome struct {
 
 // newChrome starts Chromium with an empty profile: $GRANTRY_CHROMIUM, else
 // the one on the PATH.
-func newChrome(t *testing.T) *chrome {
+func newChrome(t *testing.T, extra ...chromedp.ExecAllocatorOption) *chrome {
 	t.Helper()
 	path := chromium(t)
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
+	options := append(append(chromedp.DefaultExecAllocatorOptions[:], extra...),
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
 		chromedp.WindowSize(1100, 900),
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("no-first-run", true),
@@ -42,6 +44,35 @@ func newChrome(t *testing.T) *chrome {
 		t.Fatalf("starting %s: %v", path, err)
 	}
 	return &chrome{t: t, ctx: ctx}
+}
+
+// other is a browser of somebody else, in the same program: it shares nothing
+// with c, and ends with t.
+func (c *chrome) other(t *testing.T) *chrome {
+	t.Helper()
+	ctx, end := chromedp.NewContext(c.ctx, chromedp.WithNewBrowserContext())
+	t.Cleanup(end)
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(wide, 900)); err != nil {
+		t.Fatalf("opening another browser: %v", err)
+	}
+	return &chrome{t: t, ctx: ctx}
+}
+
+// tab is another tab of the same browser.
+func (c *chrome) tab(t *testing.T) *chrome {
+	t.Helper()
+	ctx, end := chromedp.NewContext(c.ctx)
+	t.Cleanup(end)
+	return &chrome{t: t, ctx: ctx}
+}
+
+// front brings the tab to the front: one behind another does not draw.
+func (c *chrome) front() {
+	c.t.Helper()
+	do(c, "changing tabs", func(ctx context.Context, _ *chromedp.Target) (chromedp.Void, error) {
+		_, err := chromedp.Call(ctx, tabs.BringToFront, cdp.Empty{})
+		return chromedp.Void{}, err
+	})
 }
 
 func chromium(t *testing.T) string {
@@ -122,6 +153,27 @@ func (c *chrome) waitFor(text string) {
 		}
 	}
 	c.t.Fatalf("%s never showed %q:\n%s", c.url(), text, c.text())
+}
+
+// press answers our consent page: allow, once, decline, confirm or refuse.
+func (c *chrome) press(answer string) {
+	c.t.Helper()
+	do(c, "pressing "+answer, chromedp.Click(chromedp.CSS(fmt.Sprintf("button[name=answer][value=%q]", answer)), chromedp.NodeVisible))
+}
+
+// status is what the server answered for the page that is open.
+func (c *chrome) status() int {
+	c.t.Helper()
+	return do(c, "reading the status", chromedp.Evaluate[int]("performance.getEntriesByType('navigation')[0].responseStatus"))
+}
+
+// expect waits until the page shows text, and wants it to be answered so.
+func (c *chrome) expect(status int, text string) {
+	c.t.Helper()
+	c.waitFor(text)
+	if got := c.status(); got != status {
+		c.t.Errorf("%s answered %d, want %d:\n%s", c.url(), got, status, c.text())
+	}
 }
 
 // screenshot writes the whole page as a PNG.

@@ -26,7 +26,13 @@ const (
 // startEstate starts all of it.
 func startEstate(t *testing.T, ttl map[string]int) *estate {
 	t.Helper()
-	v := startVendors(t)
+	return startVendors(t).estate(t, ttl, nil)
+}
+
+// estate starts a Grantry with an issuer before these vendors. change, if
+// any, has the last word on its config.
+func (v *vendors) estate(t *testing.T, ttl map[string]int, change func(yaml string) string) *estate {
+	t.Helper()
 	i := startIssuer(t, issuerConfig{
 		Clients: []map[string]any{
 			confidential(pagesClient, "the-secret-of-the-pages", v.base+"/signin/callback"),
@@ -35,7 +41,7 @@ func startEstate(t *testing.T, ttl map[string]int) *estate {
 		},
 		Scopes: []string{"email", "profile", "orders.read"}, Resources: []string{v.base + "/mcp", "http://other.example/mcp"}, TTL: ttl,
 	})
-	h := newHome(t, v.yaml(fmt.Sprintf(`  erp:
+	yaml := v.yaml(fmt.Sprintf(`  erp:
     provider: oidc
     issuer: %[1]s
     client_id: erp-client
@@ -46,7 +52,11 @@ identity:
   issuer: %[1]s
   client_id: %[2]s
   client_secret: env:OIDC_SECRET
-`, i.URL, pagesClient)), append(v.secrets(), "OIDC_SECRET=the-secret-of-the-pages", "ERP_SECRET=the-secret-of-the-erp")...)
+`, i.URL, pagesClient))
+	if change != nil {
+		yaml = change(yaml)
+	}
+	h := newHome(t, yaml, append(v.secrets(), "OIDC_SECRET=the-secret-of-the-pages", "ERP_SECRET=the-secret-of-the-erp")...)
 	return &estate{vendors: v, home: h, issuer: i, server: h.serve(t, "--log-level", "debug")}
 }
 

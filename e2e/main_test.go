@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (int, error) {
-	for _, name := range []string{"oidc-provider", "emulate", "@modelcontextprotocol/sdk", "@modelcontextprotocol/client", "@modelcontextprotocol/conformance"} {
+	for _, name := range []string{"oidc-provider", "emulate", "@modelcontextprotocol/sdk", "@modelcontextprotocol/client", "@modelcontextprotocol/conformance", "axe-core"} {
 		if _, err := os.Stat(filepath.Join("counterparties", "node_modules", filepath.FromSlash(name), "package.json")); err != nil {
 			return 0, fmt.Errorf("%s (%s is not there)", missing, name)
 		}

@@ -20,8 +20,14 @@ type vendors struct {
 // startVendors runs them for a Grantry that will listen on its own port.
 func startVendors(t *testing.T) *vendors {
 	t.Helper()
+	return startVendorsFor(t, "http")
+}
+
+// startVendorsFor runs them for a Grantry that is http or https.
+func startVendorsFor(t *testing.T, scheme string) *vendors {
+	t.Helper()
 	v := &vendors{listen: port.Get(t).Addr()}
-	v.base = "http://" + v.listen
+	v.base = scheme + "://" + v.listen
 	v.emulated = startEmulate(t, v.base)
 	v.google, v.slack = newRecorder(t, v.emulated.Google), newRecorder(t, v.emulated.Slack)
 	return v
