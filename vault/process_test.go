@@ -137,6 +137,7 @@ func TestDataKeyRolls(t *testing.T) {
 	}
 	first := owned()
 	b.clock.add(364 * 24 * time.Hour)
+	b.let(agent)                   // which nobody used for so long
 	b.token(request(alice, agent)) // refreshes
 	if string(owned().DEK) != string(first.DEK) || keys() != 2 {
 		t.Error("a data key was replaced before its time")
