@@ -26,3 +26,23 @@ func TestClaims(t *testing.T) {
 	w.issuer.userinfo = map[string]any{"sub": "sub-bob", "groups": []string{"staff"}}
 	w.browser("alice").get("/connections").want(t, http.StatusForbidden) // of somebody else: nothing is taken
 }
+
+// TestAddressOfOneSource: whether an address is verified is the word of who gave the address, and of nobody else.
+func TestAddressOfOneSource(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(w *world) { w.cfg.SignIn.Claims = []string{"department"} })
+	w.issuer.claims = func(c map[string]any) { delete(c, "email"); c["email_verified"] = true }
+	w.issuer.userinfo = map[string]any{"sub": "sub-alice", "email": "alice@corp.example", "department": "sales"}
+	h := w.vault.add(w.request("alice"))
+	w.browser("alice").allow(h)
+	if p := w.vault.answers[0].Person; p.Email != "alice@corp.example" || p.EmailVerified {
+		t.Errorf("the person is %+v", p)
+	}
+	w.issuer.claims = func(c map[string]any) { c["email"], c["email_verified"] = "alice@example.com", false }
+	w.issuer.userinfo = map[string]any{"sub": "sub-alice", "email": "other@corp.example", "email_verified": true, "department": "sales"}
+	h = w.vault.add(w.request("alice"))
+	w.browser("alice").allow(h)
+	if p := w.vault.answers[1].Person; p.Email != "alice@example.com" || p.EmailVerified {
+		t.Errorf("the person is %+v", p)
+	}
+}

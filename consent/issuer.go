@@ -208,17 +208,26 @@ func (i *issuer) person(ctx context.Context, m *metadata, token *oidc.IDToken, c
 		if more.text("sub") != token.Subject {
 			return vault.Person{}, fmt.Errorf("%w: userinfo of another person", errIdentity)
 		}
-		for _, name := range append([]string{"email", "email_verified", "name"}, i.cfg.Claims...) {
-			if v, ok := more[name]; ok {
-				c[name] = v
-			}
-		}
+		c.fill(more, i.cfg.Claims)
 	}
 	return vault.Person{
 		Caller: vault.Caller{Issuer: token.Issuer, Subject: subject},
 		Email:  c.text("email"), EmailVerified: c.text("email_verified") == "true", Name: c.text("name"),
 		Claims: c.values(i.cfg.Claims),
 	}, nil
+}
+
+// fill takes from userinfo what the ID token does not say. An address and whether it
+// is verified come from one of the two: neither vouches for the other's.
+func (c claims) fill(more claims, names []string) {
+	if c.text("email") == "" && more.text("email") != "" {
+		c["email"], c["email_verified"] = more["email"], more["email_verified"]
+	}
+	for _, name := range append([]string{"name"}, names...) {
+		if v, ok := more[name]; ok && c.lacks([]string{name}) && name != "email" && name != "email_verified" {
+			c[name] = v
+		}
+	}
 }
 
 // claims are a JSON object, decoded one by one.
