@@ -12,12 +12,19 @@ type clientPage struct {
 	Agent          *agentView
 	When           text
 	Can            []permission
+	Also           []offered
 	Raw            []string
 	To             string // where its answer goes: a host, or an app's scheme
 	Document       string // host of its metadata, "" = it has none
 	Local          bool   // any program of this machine could be it
 	Remember       bool
 	Action, CSRF   string
+}
+
+// offered is a scope that the client did not ask for and the person may add.
+type offered struct {
+	Scope string
+	Text  text
 }
 
 // showClient shows who wants to act for this person, and how much that is worth.
@@ -34,6 +41,9 @@ func (h *Handler) showClient(v *visit, t vault.Ticket, handle string) {
 	for _, s := range c.Scopes {
 		page.Raw = append(page.Raw, shown(s, 60))
 		page.Can = append(page.Can, permission{Text: h.say("client.scope." + scopeKey(s)), Write: s == "tools:write", Known: true})
+	}
+	for _, s := range c.Offer {
+		page.Also = append(page.Also, offered{Scope: s, Text: h.say("client.scope." + scopeKey(s))})
 	}
 	h.render(v, http.StatusOK, "client", frame{Title: h.say("client.page"), Body: page})
 }
@@ -56,7 +66,7 @@ func (h *Handler) answerClient(v *visit, t vault.Ticket, handle string, version 
 	var err error
 	switch v.r.PostForm.Get("answer") {
 	case "allow":
-		_, err = h.cfg.Vault.AllowClient(v.ctx(), vault.Answer{Handle: handle, Version: version, Person: v.person})
+		_, err = h.cfg.Vault.AllowClient(v.ctx(), vault.Answer{Handle: handle, Version: version, Person: v.person, Also: v.r.PostForm["scope"]})
 	case "decline":
 		key = "client.declined"
 		_, err = h.cfg.Vault.Decline(v.ctx(), handle, v.person)

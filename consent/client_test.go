@@ -3,6 +3,7 @@ package consent_test
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/grantry/grantry/consent"
@@ -23,7 +24,7 @@ func (f *fakeVault) AllowClient(_ context.Context, a vault.Answer) (vault.Ticket
 // loginOf makes a ticket of a client that wants to log in as owner.
 func (r *real) loginOf(owner vault.Person, change func(*vault.ClientRequest)) string {
 	r.t.Helper()
-	c := vault.ClientRequest{Scopes: []string{"tools:read", "connections:manage"}, Redirect: "app.example", Remember: true, Continue: "/oauth/authorize/the-request"}
+	c := vault.ClientRequest{Scopes: []string{"tools:read", "connections:manage"}, Offer: []string{"tools:write"}, Redirect: "app.example", Remember: true, Continue: "/oauth/authorize/the-request"}
 	if change != nil {
 		change(&c)
 	}
@@ -44,13 +45,17 @@ func TestR52ClientPage(t *testing.T) {
 	b := r.browser("alice")
 	b.signIn("/connections").want(t, http.StatusOK)
 	link := r.loginOf(alice, func(c *vault.ClientRequest) { c.Document = "publisher.example" })
-	p := b.get(link).want(t, http.StatusOK, "Nice <b>client</b>", "wants to act for you", "publisher.example", "app.example", "Use tools that read", "not verified", "90 days").
-		without(t, "decline.", "change things", "once")
-	next := b.post(link, p, "answer", "allow").want(t, http.StatusOK, "is logged in", "app.example")
+	p := b.get(link).want(t, http.StatusOK, "Nice <b>client</b>", "wants to act for you", "publisher.example", "app.example", "Use tools that read", "not verified", "90 days", "You may add them: Use tools that change things").
+		without(t, "decline.", "once", "checked")
+	next := b.post(link, p, "answer", "allow", "scope", "tools:write").want(t, http.StatusOK, "is logged in", "app.example")
 	if to := next.refresh(t); to.Path != "/oauth/authorize/the-request" {
 		t.Errorf("after Allow the page moves on to %s", to)
 	}
 	b.get(link).want(t, http.StatusGone, "already allowed")
+	done, err := r.keep.Ticket(t.Context(), strings.TrimPrefix(link, "/consent/"))
+	if err != nil || strings.Join(done.Client.Scopes, " ") != "tools:read connections:manage tools:write" {
+		t.Errorf("given is %+v, %v", done.Client, err)
+	}
 
 	link = r.loginOf(alice, func(c *vault.ClientRequest) { c.Redirect, c.Local, c.Remember = "127.0.0.1", true, false })
 	p = b.get(link).want(t, http.StatusOK, "any program on your computer", "127.0.0.1", "each time").without(t, "90 days")

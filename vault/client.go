@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -11,7 +12,9 @@ const clientTicketTTL = 30 * time.Minute
 
 // ClientRequest is what a client asks of a person at the built-in authorization server.
 type ClientRequest struct {
-	Scopes   []string `json:"scopes"`   // of Grantry's own
+	Scopes []string `json:"scopes"` // of Grantry's own; once it is answered, those that were given
+	// Offer are further scopes that the owner may add: clients ask for what their first call needs, and are shown no more afterwards.
+	Offer    []string `json:"offer,omitempty"`
 	Redirect string   `json:"redirect"` // host that receives the answer, or an app's scheme ("cursor:")
 	Document string   `json:"document"` // host that published the client's metadata, "" when nobody did
 	// Local says that the answer goes to this machine, where any program can wait for it under any name.
@@ -67,6 +70,11 @@ func (v *Vault) AllowClient(ctx context.Context, a Answer) (t Ticket, err error)
 			return ErrStale
 		}
 		t.State = TicketDone
+		for _, one := range t.Client.Offer {
+			if slices.Contains(a.Also, one) {
+				t.Client.Scopes = append(t.Client.Scopes, one)
+			}
+		}
 		if err := v.putTicket(tx, v.Pseudonym(t.Owner.Caller), &t); err != nil {
 			return err
 		}

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/grantry/grantry/vault"
+	"github.com/grantry/grantry/vault/storetest"
 )
 
 var cursor = vault.Agent{Issuer: "https://vault.example", ID: "dcr_1", Name: "Cursor", Host: "127.0.0.1"}
 
 func clientRequest() vault.ClientRequest {
-	return vault.ClientRequest{Scopes: []string{"tools:read"}, Redirect: "127.0.0.1", Local: true, Continue: "/oauth/authorize/x"}
+	return vault.ClientRequest{Scopes: []string{"tools:read"}, Offer: []string{"tools:write", "connections:manage"}, Redirect: "127.0.0.1", Local: true, Continue: "/oauth/authorize/x"}
 }
 
 // TestClientTicket: a client's request is answered by its owner alone, once, and in time.
@@ -38,8 +39,9 @@ func TestClientTicket(t *testing.T) {
 		t.Errorf("the yes of a page that shows another state: %v, want ErrStale", err)
 	}
 	answer.Version = shown.Version
-	if done, err := b.AllowClient(ctx, answer); err != nil || done.State != vault.TicketDone {
-		t.Errorf("the owner's yes: %v, %v", done.State, err)
+	answer.Also = []string{"tools:write", "everything"}
+	if done, err := b.AllowClient(ctx, answer); err != nil || done.State != vault.TicketDone || strings.Join(done.Client.Scopes, " ") != "tools:read tools:write" {
+		t.Errorf("the owner's yes: %v with %v, %v; want what was asked for, and of the offer what they added", done.State, done.Client, err)
 	}
 	if _, err := b.AllowClient(ctx, answer); !errors.Is(err, vault.ErrGone) {
 		t.Errorf("a second yes: %v, want ErrGone", err)
@@ -57,26 +59,34 @@ func TestClientTicket(t *testing.T) {
 	}
 }
 
-// TestRecordChange: of changes at the same time none is lost, and a failed one leaves the value.
+// TestRecordChange: of changes at the same time, on two replicas, none is lost, and a failed one leaves the value.
 func TestRecordChange(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	ctx, r := t.Context(), b.Records()
-	grow := func(old []byte) ([]byte, time.Duration, error) { return append(old, 'x'), time.Hour, nil }
-	var all sync.WaitGroup
-	for range 20 {
-		all.Go(func() {
-			if err := r.Change(ctx, "sum", "a", grow); err != nil {
-				t.Error(err)
+	for name, place := range map[string]func(t *testing.T) string{"sqlite": func(*testing.T) string { return "" }, "postgres": storetest.Postgres} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, second := replicas(t, place(t))
+			ctx, all := t.Context(), sync.WaitGroup{}
+			grow := func(old []byte) ([]byte, time.Duration, error) { return append(old, 'x'), time.Hour, nil }
+			for i := range 20 {
+				r := b.Records()
+				if i%2 == 1 {
+					r = second.Records()
+				}
+				all.Go(func() {
+					if err := r.Change(ctx, "sum", "a", grow); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+			no := errors.New("no")
+			if err := second.Records().Change(ctx, "sum", "a", func([]byte) ([]byte, time.Duration, error) { return nil, 0, no }); !errors.Is(err, no) {
+				t.Errorf("a refused change answers %v, want its own error", err)
+			}
+			if got, err := b.Records().Get(ctx, "sum", "a"); err != nil || string(got) != strings.Repeat("x", 20) {
+				t.Errorf("after 20 changes the value is %q, %v", got, err)
 			}
 		})
-	}
-	all.Wait()
-	no := errors.New("no")
-	if err := r.Change(ctx, "sum", "a", func([]byte) ([]byte, time.Duration, error) { return nil, 0, no }); !errors.Is(err, no) {
-		t.Errorf("a refused change answers %v, want its own error", err)
-	}
-	if got, err := r.Get(ctx, "sum", "a"); err != nil || string(got) != strings.Repeat("x", 20) {
-		t.Errorf("after 20 changes the value is %q, %v", got, err)
 	}
 }

@@ -87,12 +87,13 @@ type TicketRequest struct {
 // Answer is what the owner says on the page.
 type Answer struct {
 	Handle      string
-	Version     int64  // Ticket.Version of the page; 0 = whatever it is now
-	Person      Person // who is signed in there
-	Once        bool   // access for the next call within 10 minutes only
-	Connection  string // which option; "" = the first
-	RedirectURI string // of that connection
-	Session     string // id of the browser session, checked again at the callback
+	Version     int64    // Ticket.Version of the page; 0 = whatever it is now
+	Person      Person   // who is signed in there
+	Once        bool     // access for the next call within 10 minutes only
+	Connection  string   // which option; "" = the first
+	RedirectURI string   // of that connection
+	Also        []string // of ClientRequest.Offer, what the owner adds
+	Session     string   // id of the browser session, checked again at the callback
 
 	Without []string      // of the option's Optional, those that the owner leaves out
 	TTL     time.Duration // of the agent's access; 0, or more than the default: the default

@@ -133,11 +133,12 @@ func (s *Server) Authorize(ctx context.Context, r *op.ClientRequest[oidc.AuthReq
 func (s *Server) goOn(ctx context.Context, v *visit, req request, prompt []string) (string, error) {
 	remembers := v.client.proven(req.Redirect)
 	if remembers && !slices.Contains(prompt, oidc.PromptConsent) {
-		known, err := s.remembered(ctx, v.browser, req.grant)
+		given, err := s.remembered(ctx, v.browser, req.grant)
 		if err != nil {
 			return "", err
 		}
-		if known {
+		if given != nil {
+			req.Scopes = given
 			return s.grantCode(ctx, req)
 		}
 	}

@@ -154,6 +154,29 @@ func TestConsentIsRemembered(t *testing.T) {
 	}
 }
 
+// TestPersonAddsScopes: clients ask for what a 401 named, so the person may add the
+// rest on the page, and has what they gave at the next login, too.
+func TestPersonAddsScopes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.browser("alice")
+	scope := func(p page) string {
+		t.Helper()
+		if p.location == nil || p.location.Query().Get("code") == "" {
+			t.Fatalf("%d %v %s", p.status, p.location, p.body)
+		}
+		form := url.Values{"grant_type": {"authorization_code"}, "code": {p.location.Query().Get("code")}, "redirect_uri": {webRedirect}, "code_verifier": {verifier}}
+		return w.post("/oauth/token", form, confidentialClient, confidentialSecret).Scope
+	}
+	p := b.open(w.asking(confidentialClient, webRedirect))
+	if got := scope(b.open(w.allow(p.location, "alice", "tools:write", "nonsense"))); got != "tools:read tools:write" {
+		t.Errorf("with writing added the token has %q", got)
+	}
+	if got := scope(b.open(w.asking(confidentialClient, webRedirect))); got != "tools:read tools:write" {
+		t.Errorf("at the next login it has %q", got)
+	}
+}
+
 // TestR53EveryAnswerNamesTheIssuer: codes, refusals and errors carry iss, and metadata says so and lists S256 alone.
 func TestR53EveryAnswerNamesTheIssuer(t *testing.T) {
 	t.Parallel()

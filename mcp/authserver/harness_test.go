@@ -250,10 +250,10 @@ func (w *world) asking(client, redirect string, change ...string) string {
 }
 
 // allow answers the ticket at that address as its page does, and answers where the browser goes on.
-func (w *world) allow(at *url.URL, who string) string {
+func (w *world) allow(at *url.URL, who string, also ...string) string {
 	w.t.Helper()
 	handle := strings.TrimPrefix(at.Path, "/consent/")
-	t, err := w.v.AllowClient(w.t.Context(), vault.Answer{Handle: handle, Person: person(who)})
+	t, err := w.v.AllowClient(w.t.Context(), vault.Answer{Handle: handle, Person: person(who), Also: also})
 	if err != nil {
 		w.t.Fatalf("answering the ticket at %s: %v", at, err)
 	}

@@ -58,7 +58,7 @@ func (s *Server) ask(ctx context.Context, v *visit, req request, remember bool) 
 		return "", fmt.Errorf("reading redirect URI: %w", err)
 	}
 	t, err := s.cfg.Vault.OpenClientTicket(ctx, req.Person, req.Agent, vault.ClientRequest{
-		Scopes: req.Scopes, Redirect: shownTarget(req.Redirect), Document: v.client.document,
+		Scopes: req.Scopes, Offer: besides(req.Scopes), Redirect: shownTarget(req.Redirect), Document: v.client.document,
 		Local: kind != targetWeb, Remember: remember, Continue: authorizePath + "/" + id,
 	})
 	if err != nil {
@@ -136,6 +136,7 @@ func (s *Server) conclude(ctx context.Context, id string, req request, browser s
 	to := ""
 	switch t.State {
 	case vault.TicketDone:
+		req.Scopes = t.Client.Scopes
 		to, err = s.allowed(ctx, req, browser)
 	case vault.TicketDeclined:
 		to = s.redirect(req, url.Values{"error": {"access_denied"}, "error_description": {"the person said no"}})
@@ -213,21 +214,23 @@ func (s *Server) remember(ctx context.Context, browser string, g grant) error {
 	return s.cfg.Records.Put(ctx, kindRemember, rememberedAs(browser, g), g.Person.Caller, raw, rememberTTL)
 }
 
-// remembered says whether this browser's person has allowed the client all of these scopes.
-func (s *Server) remembered(ctx context.Context, browser string, g grant) (bool, error) {
+// remembered are the scopes that this browser's person has given the client, if those that it asks for are among them; nil = they must be asked.
+func (s *Server) remembered(ctx context.Context, browser string, g grant) ([]string, error) {
 	raw, err := s.cfg.Records.Get(ctx, kindRemember, rememberedAs(browser, g))
 	if errors.Is(err, vault.ErrNotFound) {
-		return false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("reading consent: %w", err)
+		return nil, fmt.Errorf("reading consent: %w", err)
 	}
 	var given []string
 	if err := json.Unmarshal(raw, &given); err != nil {
-		return false, fmt.Errorf("decoding consent: %w", err)
+		return nil, fmt.Errorf("decoding consent: %w", err)
 	}
-	_, all := narrowed(given, g.Scopes)
-	return all, nil
+	if _, all := narrowed(given, g.Scopes); !all {
+		return nil, nil
+	}
+	return given, nil
 }
 
 // browser is the cookie by which a browser is known again; it gets one where it has none.

@@ -16,6 +16,14 @@ func scopesFor(asked []string) []string {
 	return slices.DeleteFunc(mcp.OwnScopes(), func(s string) bool { return !slices.Contains(asked, s) })
 }
 
+// besides are those of ours that a client did not ask for and its person may add.
+func besides(asked []string) []string {
+	return slices.DeleteFunc(mcp.OwnScopes(), func(s string) bool {
+		_, had := narrowed(asked, []string{s})
+		return had
+	})
+}
+
 // narrowed are the scopes of a refreshed token: what is asked for, if all of it was given (RFC 6749 §6).
 func narrowed(given, asked []string) ([]string, bool) {
 	if len(asked) == 0 {
