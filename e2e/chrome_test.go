@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	tabs "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -56,23 +54,6 @@ func (c *chrome) other(t *testing.T) *chrome {
 		t.Fatalf("opening another browser: %v", err)
 	}
 	return &chrome{t: t, ctx: ctx}
-}
-
-// tab is another tab of the same browser.
-func (c *chrome) tab(t *testing.T) *chrome {
-	t.Helper()
-	ctx, end := chromedp.NewContext(c.ctx)
-	t.Cleanup(end)
-	return &chrome{t: t, ctx: ctx}
-}
-
-// front brings the tab to the front: one behind another does not draw.
-func (c *chrome) front() {
-	c.t.Helper()
-	do(c, "changing tabs", func(ctx context.Context, _ *chromedp.Target) (chromedp.Void, error) {
-		_, err := chromedp.Call(ctx, tabs.BringToFront, cdp.Empty{})
-		return chromedp.Void{}, err
-	})
 }
 
 func chromium(t *testing.T) string {

@@ -84,10 +84,10 @@ func (v *visits) killSwitch(t *testing.T) {
 // activity shows what was done, and to which page its person can go.
 func (v *visits) activity(t *testing.T) {
 	v.alice.open(v.Base + "/activity")
-	v.alice.expect(http.StatusOK, "to #general")
+	v.alice.expect(http.StatusOK, "to general")
 	v.alice.look("activity")
 	v.alice.open(v.Base + "/activity?tool=chat_post_message")
-	v.alice.expect(http.StatusOK, "to #general")
+	v.alice.expect(http.StatusOK, "to general")
 	if strings.Contains(v.alice.text(), "calendar_list_events") {
 		t.Errorf("filtered by tool the page shows another one:\n%s", v.alice.text())
 	}
@@ -103,7 +103,7 @@ func (v *visits) disconnectDown(t *testing.T) {
 	v.alice.expect(http.StatusOK, "could not be told yet")
 	v.alice.look("disconnected-pending")
 	a := v.agent(t, "agent-one").legacy(t, "chat_post_message", map[string]any{"channel": "general", "text": "x"}).final(t)
-	if !a.IsError || a.consent(t).Reason != "not_connected" {
+	if !a.IsError || a.consent(t).Reason != "revoked" {
 		t.Errorf("after the disconnect a call answered %s", a.show())
 	}
 }
@@ -116,7 +116,7 @@ func (v *visits) disconnectUp(t *testing.T) {
 	if v.live(t, "google", "alice") {
 		t.Error("the vendor still knows a live grant")
 	}
-	if a := v.agent(t, "agent-one").calendar(t); !a.IsError || a.consent(t).Reason != "not_connected" {
+	if a := v.agent(t, "agent-one").calendar(t); !a.IsError || a.consent(t).Reason != "revoked" {
 		t.Errorf("after the disconnect a call answered %s", a.show())
 	}
 }

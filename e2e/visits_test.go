@@ -155,23 +155,21 @@ func (v *visits) declined(t *testing.T) {
 	}
 }
 
-// replayed presses Allow in a tab that was open before the link was used (R06).
+// replayed presses Allow in a window that was open before the link was used (R06).
 func (v *visits) replayed(t *testing.T) {
 	r := v.agent(t, "agent-four")
 	link := r.calendar(t).link(t)
-	old := v.alice.tab(t)
+	old := v.alice.other(t) // another window of hers
+	old.plant(v.Base, v.alice.cookies(v.Base))
 	old.open(link)
 	old.expect(http.StatusOK, "wants to read your Google Calendar")
-	v.alice.front()
 	v.alice.open(link)
 	v.alice.press("once")
 	v.alice.expect(http.StatusOK, "may go on")
 	wantEvents(t, r.calendar(t))
-	old.front()
 	old.press("allow")
 	old.expect(http.StatusGone, "You have already allowed this")
 	old.look("over-done")
-	v.alice.front()
 	if a := r.calendar(t); !a.IsError || a.consent(t).Reason != "agent_not_allowed" {
 		t.Errorf("once was once, and then a call answered %s", a.show())
 	}
