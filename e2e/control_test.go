@@ -93,6 +93,20 @@ func (v *visits) activity(t *testing.T) {
 	}
 }
 
+// otherPages looks at those that no agent leads to.
+func (v *visits) otherPages(*testing.T) {
+	v.alice.open(v.Connections)
+	v.alice.click("Salesforce")
+	v.alice.expect(http.StatusOK, "Connect your Salesforce account")
+	v.alice.look("connect-own")
+	v.alice.open(v.Base + "/signout")
+	v.alice.expect(http.StatusOK, "Sign out of this vault?")
+	v.alice.look("signout")
+	v.alice.open(v.Base + "/consent/unknown")
+	v.alice.waitFor("Your connections")
+	v.alice.look("not-found")
+}
+
 // disconnectDown ends local use at once while the vendor does not answer.
 func (v *visits) disconnectDown(t *testing.T) {
 	v.alice.open(v.Connections)

@@ -33,6 +33,7 @@ func TestBrowsersInTheSandbox(t *testing.T) {
 		{"a write", v.write},
 		{"kill switch", v.killSwitch},
 		{"what was done", v.activity},
+		{"other pages", v.otherPages},
 		{"disconnected with the vendor down", v.disconnectDown},
 		{"disconnected", v.disconnectUp},
 	} {
