@@ -69,7 +69,7 @@ func TestApprovalInEachRow(t *testing.T) {
 					w := newWorld(t)
 					w.vault.give(who(transport), "google", calendarScope)
 					c := w.connect(transport, modern, caps)
-					args := `{"text":"a​"}` // what no dialog may show, so that it goes to the page
+					args := "{\"text\":\"a\u200b\"}" // what no dialog may show, so that it goes to the page
 					w.asksFirst(c, c.call("test_write", args))
 					w.vault.put("google", vault.TicketDone)
 					isData(t, c.call("test_write", args), who(transport).Subject)
