@@ -30,13 +30,15 @@ type Reaped struct {
 // ago, with the access to them. With dry it only says which. What it answers
 // beside an error was reaped.
 func (v *Vault) Reap(ctx context.Context, ages Ages, dry bool) (out []Reaped, err error) {
-	for state, age := range map[GrantState]time.Duration{
-		GrantRevoked: ages.Revoked, GrantExpired: ages.Dead, GrantNoRefresh: ages.Dead, GrantQuarantined: ages.Dead, GrantActive: ages.Idle,
-	} {
-		if age <= 0 {
+	// The active ones last: what is revoked now is not forgotten in the same breath.
+	for _, of := range []struct {
+		state GrantState
+		age   time.Duration
+	}{{GrantRevoked, ages.Revoked}, {GrantExpired, ages.Dead}, {GrantNoRefresh, ages.Dead}, {GrantQuarantined, ages.Dead}, {GrantActive, ages.Idle}} {
+		if of.age <= 0 {
 			continue
 		}
-		some, err := v.reapState(ctx, state, v.now()-age.Milliseconds(), dry)
+		some, err := v.reapState(ctx, of.state, v.now()-of.age.Milliseconds(), dry)
 		if out = append(out, some...); err != nil {
 			return out, fmt.Errorf("reaping grants: %w", err)
 		}
