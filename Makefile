@@ -17,7 +17,7 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := go run mvdan.cc/gofumpt@v0.12.0
 
 # -count=1: tests start programs that go test's cache cannot see. The timeout is for one package.
-TESTFLAGS ?= -race -count=1 -timeout 12m
+TESTFLAGS ?= -race -count=1 -timeout 30m
 
 .PHONY: help run build test setup chromium postgres compiler lint format cross generate size clean
 
