@@ -82,14 +82,13 @@ func own(scopes []string) (out []string) {
 	return out
 }
 
-// filter leaves out of a list what the config switches off and what the caller's
-// token is not for. One that lists tools sees those, too, that need a wider token: a
-// client asks for that when it calls one, and cannot ask for what it never saw.
+// filter leaves out of a list what the caller's token does not allow and what the
+// config switches off. A call by name still says why it cannot run.
 func (s *Server) filter(ctx context.Context, _ any, _ *mcpgo.ListToolsRequest, res *mcpgo.ListToolsResult) {
 	o, _ := originOf(ctx)
 	res.Tools = slices.DeleteFunc(slices.Clone(res.Tools), func(t mcpgo.Tool) bool {
 		e, ok := s.entries[t.Name]
-		return ok && (s.rule(e) == ruleDeny || s.cfg.RequireScopes && !o.stdio && !covers(o.scopes, ScopeRead) && !covers(o.scopes, e.scope()))
+		return ok && (s.rule(e) == ruleDeny || s.cfg.RequireScopes && !o.stdio && !covers(o.scopes, e.scope()))
 	})
 }
 

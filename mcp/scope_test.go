@@ -88,16 +88,17 @@ func TestMinimalScope(t *testing.T) {
 	}
 }
 
-// TestToolFilter: a list holds what the operator's rules and the caller's token are for, also what takes a wider one of the same kind; who has none of our scopes gets none.
+// TestToolFilter: a list holds what the caller's token and the operator's rules allow; who has none of our scopes gets none.
 func TestToolFilter(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, scoped, func(c *mcp.Config) { c.Policy = map[string]string{"test_destroy": "deny"} })
 	address := w.serveHTTP()
-	all := []string{"connections_connect", "connections_list", "slack_read", "test_panic", "test_read", "test_wider", "test_write"}
+	reads := []string{"connections_list", "slack_read", "test_panic", "test_read", "test_wider"}
 	for scopes, want := range map[string][]string{
-		"+tools:read":         all,
-		"+tools:write":        all,
-		"+connections:manage": {"connections_connect"},
+		"+tools:read":                     reads,
+		"+connections:manage":             {"connections_connect"},
+		"+tools:write":                    {"connections_list", "slack_read", "test_panic", "test_read", "test_wider", "test_write"},
+		"+tools:write+connections:manage": {"connections_connect", "connections_list", "slack_read", "test_panic", "test_read", "test_wider", "test_write"},
 	} {
 		a := w.withScopes(address, scopes).request("tools/list", "", `{}`)
 		var list struct {
