@@ -29,6 +29,7 @@ type vendorCase struct {
 	scopes, scopes2   []string // granted, and after the refresh
 	confirmed         bool
 	life, life2       time.Duration // of the access token, 0 = no end named
+	refreshLife       time.Duration // of the refresh token, 0 = no end named
 	apiBase           string
 	rotates, idTokens bool
 	access2           string
@@ -40,6 +41,12 @@ func vendorCases() []vendorCase { return append(openIDCases(), oauthCases()...) 
 // alice is who she is at a vendor that tells her e-mail.
 func alice(id string, verified bool) provider.Identity {
 	return provider.Identity{ID: id, Email: "alice@example.com", EmailVerified: verified, Name: "Alice Doe"}
+}
+
+// of is an identity of an organization: the domain that the vendor vouches for, and its tenants.
+func of(i provider.Identity, domain string, tenants ...string) provider.Identity {
+	i.Domain, i.Tenants = domain, tenants
+	return i
 }
 
 // openIDCases are the vendors with an id_token.
@@ -60,7 +67,7 @@ func openIDCases() []vendorCase {
 		{
 			name: "microsoft", ask: []string{"Calendars.Read"}, scopes: microsoft, scopes2: microsoft, confirmed: true,
 			life: 3599 * time.Second, life2: 3599 * time.Second, rotates: true, idTokens: true, access2: "eyJ0.access-2",
-			identity: alice("3aa0dd4c-5f4b-4a2e-9a3a-b5c2f0d3a111/00000000-0000-0000-66f3-3332eca7ea81", false),
+			identity: of(alice("3aa0dd4c-5f4b-4a2e-9a3a-b5c2f0d3a111/00000000-0000-0000-66f3-3332eca7ea81", false), "", "3aa0dd4c-5f4b-4a2e-9a3a-b5c2f0d3a111"),
 			routes: map[string][]string{
 				"POST login.microsoftonline.com/common/oauth2/v2.0/token":  {"microsoft/token", "microsoft/refresh"},
 				"GET login.microsoftonline.com/common/discovery/v2.0/keys": {"jwks"},
@@ -70,7 +77,7 @@ func openIDCases() []vendorCase {
 			name: "oidc", ask: []string{"orders.read"}, confirmed: true, idTokens: true, rotates: true,
 			scopes:  []string{"email", "offline_access", "openid", "orders.read"},
 			scopes2: []string{"email", "offline_access", "openid", "orders.read"},
-			life:    time.Hour, life2: time.Hour, access2: "op-access-2", identity: alice("alice", true),
+			life:    time.Hour, life2: time.Hour, access2: "op-access-2", identity: of(alice("alice", true), "example.com"),
 			routes: map[string][]string{
 				"GET idp.example.com/.well-known/openid-configuration": {"oidc/discovery"},
 				"POST idp.example.com/token":                           {"oidc/token", "oidc/refresh"},
@@ -89,7 +96,7 @@ func oauthCases() []vendorCase {
 			name: "slack", ask: []string{"chat:write", "channels:read"}, confirmed: true,
 			scopes: []string{"channels:read", "chat:write"}, scopes2: []string{"channels:read", "chat:write"},
 			life: 12 * time.Hour, life2: 12 * time.Hour, rotates: true, access2: "xoxe.xoxp-access-2",
-			identity: provider.Identity{ID: "T9TK3CUKW/U1234", Name: "alice"},
+			identity: of(provider.Identity{ID: "T9TK3CUKW/U1234", Name: "alice"}, "", "T9TK3CUKW"),
 			routes: map[string][]string{
 				"POST slack.com/api/oauth.v2.access": {"slack/token", "slack/refresh"},
 				"POST slack.com/api/auth.test":       {"slack/identity"},
@@ -99,7 +106,7 @@ func oauthCases() []vendorCase {
 		{
 			name: "github", ask: []string{"repo", "read:user"}, confirmed: true,
 			scopes: []string{"read:user", "repo"}, scopes2: []string{"read:user", "repo"},
-			life: 8 * time.Hour, life2: 8 * time.Hour, rotates: true, access2: "ghu_access2",
+			life: 8 * time.Hour, life2: 8 * time.Hour, refreshLife: 184 * 24 * time.Hour, rotates: true, access2: "ghu_access2",
 			identity: provider.Identity{ID: "583231", Name: "Alice Doe"},
 			routes: map[string][]string{
 				"POST github.com/login/oauth/access_token":          {"github/token", "github/refresh"},
@@ -122,7 +129,7 @@ func oauthCases() []vendorCase {
 			name: "salesforce", ask: []string{"api"}, confirmed: true, apiBase: "https://acme.my.salesforce.com",
 			scopes: []string{"api", "id", "refresh_token"}, scopes2: []string{"api", "id", "refresh_token"},
 			access2:  "00D5e000000aBcD!AQ0AQ.access2",
-			identity: alice("00D5e000000aBcDEAU/0055e000001XyZzAAK", true),
+			identity: of(alice("00D5e000000aBcDEAU/0055e000001XyZzAAK", true), "example.com", "00D5e000000aBcDEAU"),
 			routes: map[string][]string{
 				"POST login.salesforce.com/services/oauth2/token":     {"salesforce/token", "salesforce/refresh"},
 				"GET acme.my.salesforce.com/services/oauth2/userinfo": {"salesforce/identity"},
@@ -205,7 +212,7 @@ func (v vendorCase) redeem(t *testing.T, c *provider.Connection) *provider.Grant
 	if g.Refresh.IsZero() || g.IDToken.IsZero() == v.idTokens {
 		t.Errorf("refresh token %v, id_token %v", !g.Refresh.IsZero(), !g.IDToken.IsZero())
 	}
-	want := provider.Grant{Access: g.Access, Refresh: g.Refresh, IDToken: g.IDToken, Scopes: v.scopes, Confirmed: v.confirmed, APIBase: v.apiBase, Expiry: end(v.life)}
+	want := provider.Grant{Access: g.Access, Refresh: g.Refresh, IDToken: g.IDToken, Scopes: v.scopes, Confirmed: v.confirmed, APIBase: v.apiBase, Expiry: end(v.life), RefreshEnd: end(v.refreshLife)}
 	if diff := cmp.Diff(want, *g); diff != "" {
 		t.Errorf("grant (-want +got):\n%s", diff)
 	}
@@ -232,7 +239,7 @@ func (v vendorCase) refresh(t *testing.T, c *provider.Connection, g *provider.Gr
 	if g2.Refresh.IsZero() == v.rotates || g2.Access.Reveal() != v.access2 || g2.Refresh == g.Refresh {
 		t.Errorf("refreshed to %q, refresh token %q", g2.Access.Reveal(), g2.Refresh.Reveal())
 	}
-	want := provider.Grant{Access: g2.Access, Refresh: g2.Refresh, IDToken: g2.IDToken, Scopes: v.scopes2, Confirmed: v.confirmed, APIBase: v.apiBase, Expiry: end(v.life2)}
+	want := provider.Grant{Access: g2.Access, Refresh: g2.Refresh, IDToken: g2.IDToken, Scopes: v.scopes2, Confirmed: v.confirmed, APIBase: v.apiBase, Expiry: end(v.life2), RefreshEnd: end(v.refreshLife)}
 	if diff := cmp.Diff(want, *g2); diff != "" {
 		t.Errorf("refreshed grant (-want +got):\n%s", diff)
 	}
