@@ -21,8 +21,9 @@ func employ(w *world) {
 	w.vault.access[0].Scopes = []string{calendarScope, "openid"}
 	w.vault.access = append(w.vault.access,
 		vault.Access{ID: "a4", Account: "s1", Agent: claudeCode, Scopes: []string{"chat:write"}, Expires: now.Add(71 * time.Hour), Created: now.AddDate(0, 0, -9)},
-		vault.Access{ID: "a5", Account: "g2", Agent: oldCursor, Scopes: []string{calendarScope}, Expires: now.AddDate(0, 0, 200), Ends: now.AddDate(0, 0, 12)},
+		vault.Access{ID: "a5", Account: "g2", Agent: oldCursor, Scopes: []string{calendarScope}, Expires: now.AddDate(0, 0, 200), Ends: now.AddDate(0, 0, 12), Created: now.AddDate(0, 0, -30)},
 	)
+	w.vault.access[1].Created = now.AddDate(0, 0, -1)
 	w.vault.standing = []vault.Standing{
 		{ID: "st_1", Agent: claudeCode, Tool: "chat_post_message", Account: "s1", Until: now.Add(42 * time.Minute)},
 		{ID: "st_9", Agent: claudeCode, Tool: "mail_send", Account: "b1", Until: now.Add(42 * time.Minute)},

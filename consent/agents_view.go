@@ -98,7 +98,7 @@ func grouped(known []vault.KnownAgent) (out [][]vault.KnownAgent) {
 }
 
 func (h *Handler) groupView(known []vault.KnownAgent, labels map[string]string, stops map[vault.StopScope]text) agentGroup {
-	newest := known[0]
+	newest := slices.MaxFunc(known, func(a, b vault.KnownAgent) int { return a.First.Compare(b.First) })
 	g := agentGroup{Agent: h.agentView(newest.Agent)}
 	if len(known) > 1 {
 		g.Times = h.say("agents.several", "n", len(known))
@@ -108,9 +108,8 @@ func (h *Handler) groupView(known []vault.KnownAgent, labels map[string]string, 
 		if since, ok := stops[vault.StopScope{Agent: k.Key}]; ok {
 			view.Stopped = h.say("agents.stopped", "when", since)
 		}
-		if k.Key != newest.Key && (newest.Agent.Verified || !k.Agent.Verified) { // as vault.MoveAccess has it
-			view.Newest = newest.Key
-			view.CanMove = slices.ContainsFunc(k.Access, func(x vault.Access) bool { return !x.Once && ends(x).After(h.cfg.Now()) })
+		if newest.Inherits(k) {
+			view.Newest, view.CanMove = newest.Key, slices.ContainsFunc(k.Access, h.movable)
 		}
 		g.Agents = append(g.Agents, view)
 	}

@@ -120,18 +120,34 @@ func TestWidened(t *testing.T) {
 	req := w.request("alice")
 	req.Reason = vault.UnderScoped
 	req.Options = []vault.Option{{Connection: "google", Scopes: []string{calendarScope, editEvents}, Missing: []string{editEvents}, Grant: "g1", VendorNeeded: true}}
-	live := []vault.Access{{Expires: w.clock.Now().Add(time.Hour)}}
+	now := w.clock.Now()
+	at := func(connection string, end time.Duration) []vault.Access {
+		return []vault.Access{{Connection: connection, Expires: now.Add(end)}}
+	}
+	same := func(key string, met time.Duration, access []vault.Access) vault.KnownAgent {
+		return vault.KnownAgent{Key: key, Agent: vault.Agent{ID: "stdio:" + key, Name: "Claude Code", Host: "claude.example"}, Group: "g", First: now.Add(met), Access: access}
+	}
+	other := same("other", -time.Hour, at("google", time.Hour))
+	other.Group = "h"
+	once := same("once", -time.Hour, at("google", time.Hour))
+	once.Access[0].Once = true
+	vouched := same("vouched", -time.Hour, at("google", time.Hour))
+	req.Agent.Verified, vouched.Agent.Verified = false, true
 	w.vault.agents = []vault.KnownAgent{
-		{Key: w.vault.AgentKey(req.Agent), Agent: req.Agent, Group: "g"},
-		{Key: "earlier", Agent: vault.Agent{ID: "stdio:old", Name: "Claude Code", Host: "claude.example"}, Group: "g", Access: live},
-		{Key: "other", Agent: vault.Agent{ID: "stdio:cursor", Name: "Cursor"}, Group: "h", Access: live},
-		{Key: "over", Agent: vault.Agent{ID: "stdio:older", Name: "Claude Code"}, Group: "g", Access: []vault.Access{{Expires: w.clock.Now().Add(-time.Hour)}}},
+		{Key: w.vault.AgentKey(req.Agent), Agent: req.Agent, Group: "g", First: now, Access: at("google", time.Hour)},
+		same("earlier", -time.Hour, at("google", time.Hour)), other, once, vouched,
+		same("over", -time.Hour, at("google", -time.Hour)),
+		same("later", time.Hour, at("google", time.Hour)),
+		same("elsewhere", -time.Hour, at("slack", time.Hour)),
+		same("nothing", -time.Hour, nil),
 	}
 	h := w.vault.add(req)
 	b := w.browser("alice")
 	p := b.get("/consent/"+h).want(t, http.StatusOK, "Claude Code wants to read and change your Google Calendar", "New: it will be able to See, create, change and delete events",
 		"As before, it may See your calendars", "Should its access go over", "alice@corp.example")
-	for key, offered := range map[string]bool{"earlier": true, "other": false, "over": false, "": true} {
+	for key, offered := range map[string]bool{
+		"earlier": true, "": true, "other": false, "over": false, "once": false, "vouched": false, "later": false, "elsewhere": false, "nothing": false,
+	} {
 		if got := strings.Contains(p.body, `name="move" value="`+key+`"`); got != offered {
 			t.Errorf("a move from %q is offered: %v", key, got)
 		}

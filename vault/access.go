@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -32,6 +33,7 @@ type Access struct {
 	Once       bool
 	Expires    time.Time
 	Ends       time.Time // Expires, or UnusedFor after the last use if that is earlier
+	First      time.Time // when it was given first, to this agent and account
 	Created    time.Time // when it was given, last
 	Used       time.Time
 
@@ -73,10 +75,14 @@ func (v *Vault) accessOf(tx Tx, user string) ([]Access, error) {
 		if i := slices.IndexFunc(accounts, func(a account) bool { return a.row.ID == r.Grant }); i >= 0 {
 			a.Connection, a.Label = accounts[i].row.Connection, accounts[i].profile.label()
 		}
-		if err := v.openAgent(tx, r, &a.Agent); damaged(err) {
-			a.Agent = Agent{ID: "unknown"} // shown, so that it can be taken away; it gives nothing
+		holder, err := v.openHolder(tx, r)
+		if damaged(err) {
+			holder = accessHolder{Agent: Agent{ID: "unknown"}} // shown, so that it can be taken away; it gives nothing
 		} else if err != nil {
 			return nil, err
+		}
+		if a.Agent, a.First = holder.Agent, a.Created; holder.First != 0 {
+			a.First = FromMillis(holder.First)
 		}
 		out = append(out, a)
 	}
@@ -137,16 +143,39 @@ func (v *Vault) accessPlace(r AccessRow) seal.Place {
 	return seal.Place{Tenant: v.id, Subject: r.User, Table: "access", Column: "agent", Row: r.ID, Destination: []byte(permits)}
 }
 
+// accessHolder is what lies sealed in an access: who has it, and since when.
+type accessHolder struct {
+	Agent
+	First int64 `json:"first,omitempty"` // when it was given first; 0 = when it was given last
+}
+
 func (v *Vault) openAgent(tx Tx, r AccessRow, into *Agent) error {
+	h, err := v.openHolder(tx, r)
+	if err == nil {
+		*into = h.Agent
+	}
+	return err
+}
+
+func (v *Vault) openHolder(tx Tx, r AccessRow) (h accessHolder, err error) {
 	id, err := seal.BlobDEK(r.AgentCT)
 	if err != nil {
-		return err
+		return h, err
 	}
 	dek, err := v.dataKeyByID(tx, r.User, id[:])
 	if err != nil {
-		return err
+		return h, err
 	}
-	return openJSON(dek, v.accessPlace(r), r.AgentCT, into)
+	return h, openJSON(dek, v.accessPlace(r), r.AgentCT, &h)
+}
+
+// since is when an access was given first, as its row knows it before it is changed.
+func (v *Vault) since(tx Tx, r AccessRow) (int64, error) {
+	h, err := v.openHolder(tx, r)
+	if err != nil && !damaged(err) {
+		return 0, err
+	}
+	return cmp.Or(h.First, r.Created), nil
 }
 
 // giveAccess lets an agent use an account up to scopes, on top of what it may already.
@@ -155,15 +184,20 @@ func (v *Vault) giveAccess(tx Tx, user string, agent Agent, grant string, scopes
 	if err := v.stopped(tx, user, v.agentKey(agent), grant); err != nil {
 		return err
 	}
+	first := now
 	row, err := tx.Access().Get(user, v.agentKey(agent), grant)
 	switch {
+	case err == nil:
+		if first, err = v.since(tx, row); err != nil {
+			return err
+		}
 	case errors.Is(err, ErrNotFound):
 		id, err := v.newID("acc_")
 		if err != nil {
 			return err
 		}
 		row = AccessRow{ID: id, User: user, Agent: v.agentKey(agent), Grant: grant, Created: now}
-	case err != nil:
+	default:
 		return err
 	}
 	lasting := row.Once == "" && ends(row) > now
@@ -179,15 +213,15 @@ func (v *Vault) giveAccess(tx Tx, user string, agent Agent, grant string, scopes
 		row.Scopes, row.Once, row.Expires = provider.FormatScopes(scopes), "", now+v.accessTTL(yes).Milliseconds()
 	}
 	row.Created = now // a person has just thought of it: it is not the one that nobody uses
-	return v.putAccess(tx, row, agent)
+	return v.putAccess(tx, row, accessHolder{Agent: agent, First: first})
 }
 
-func (v *Vault) putAccess(tx Tx, row AccessRow, agent Agent) error {
+func (v *Vault) putAccess(tx Tx, row AccessRow, holder accessHolder) error {
 	dek, err := v.userDEK(tx, row.User)
 	if err != nil {
 		return err
 	}
-	if row.AgentCT, err = sealJSON(dek, v.accessPlace(row), agent); err != nil {
+	if row.AgentCT, err = sealJSON(dek, v.accessPlace(row), holder); err != nil {
 		return err
 	}
 	return tx.Access().Put(row)

@@ -24,6 +24,12 @@ type KnownAgent struct {
 	Stopped  time.Time // when this agent or all were stopped; zero = it may go on
 }
 
+// Inherits says whether what an earlier agent may do may go over to k: both are
+// of one group, k was met after it, and has somebody to vouch for its name if the earlier one had.
+func (k KnownAgent) Inherits(earlier KnownAgent) bool {
+	return k.Key != earlier.Key && k.Group == earlier.Group && earlier.First.Before(k.First) && (k.Agent.Verified || !earlier.Agent.Verified)
+}
+
 // AgentKey names an agent in forms and queries: a keyed hash of its issuer and id.
 func (v *Vault) AgentKey(a Agent) string { return v.agentKey(a) }
 
@@ -56,7 +62,7 @@ func (v *Vault) agents(tx Tx, user string) (map[string]KnownAgent, error) {
 		return nil, err
 	}
 	for _, a := range access {
-		k := v.meet(known, a.key, a.Agent, a.Created, a.Used)
+		k := v.meet(known, a.key, a.Agent, a.First, latest(a.Created, a.Used))
 		k.Access = append(k.Access, a)
 		known[a.key] = k
 	}
@@ -101,6 +107,13 @@ func (v *Vault) meet(known map[string]KnownAgent, key string, a Agent, first, la
 	return k
 }
 
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 // stoppedAgents notes who is stopped. Who was never seen but then is known by the stop.
 func (v *Vault) stoppedAgents(tx Tx, user string, known map[string]KnownAgent) error {
 	stops, err := v.stopsOf(tx, user)
@@ -123,8 +136,8 @@ func (v *Vault) stoppedAgents(tx Tx, user string, known map[string]KnownAgent) e
 
 // MoveAccess has one agent's access go over to another of its group, and says to
 // how many accounts. Access for one call stays, and standing approvals end. Errors: ErrNotFound
-// where the caller knows no such agents, ErrForeign where they are not of one group or
-// the new one's name has nobody to vouch for it as the old one's had, *StoppedError.
+// where the caller knows no such agents, ErrForeign where the new one does not
+// inherit from the old one (KnownAgent.Inherits), *StoppedError.
 func (v *Vault) MoveAccess(ctx context.Context, c Caller, from, to string) (n int, err error) {
 	defer v.bell.ring()
 	err = v.store.Update(ctx, func(tx Tx) error { n, err = v.moveAccess(tx, c, from, to); return err })
@@ -163,7 +176,7 @@ func (v *Vault) heir(tx Tx, c Caller, from, to string) (Agent, error) {
 	switch {
 	case !metOld || !metHeir || from == to:
 		return Agent{}, fmt.Errorf("moving access: %w", ErrNotFound)
-	case old.Group != heir.Group || old.Agent.Verified && !heir.Agent.Verified:
+	case !heir.Inherits(old):
 		return Agent{}, fmt.Errorf("moving access: %w", ErrForeign)
 	}
 	return heir.Agent, nil
@@ -179,11 +192,16 @@ func (v *Vault) moveRow(tx Tx, c Caller, r AccessRow, heir Agent) error {
 	if err != nil {
 		return err
 	}
-	next := r
+	next, first := r, v.now()
 	next.ID, next.Agent = id, v.agentKey(heir)
 	has, err := tx.Access().Get(r.User, next.Agent, r.Grant)
 	if unless(ErrNotFound, err) != nil {
 		return err
+	}
+	if err == nil {
+		if first, err = v.since(tx, has); err != nil {
+			return err
+		}
 	}
 	if err == nil && has.Once == "" && ends(has) > v.now() {
 		next.ID, next.Expires = has.ID, min(has.Expires, r.Expires)
@@ -194,7 +212,7 @@ func (v *Vault) moveRow(tx Tx, c Caller, r AccessRow, heir Agent) error {
 		return err
 	}
 	next.Created = v.now()
-	if err := v.putAccess(tx, next, heir); err != nil {
+	if err := v.putAccess(tx, next, accessHolder{Agent: heir, First: first}); err != nil {
 		return err
 	}
 	return v.append(tx, Entry{Kind: "access.granted", Caller: c, Agent: heir, Account: r.Grant, Scopes: provider.ParseScopes(next.Scopes), Reason: "moved"})

@@ -124,6 +124,9 @@ func TestMoveAccess(t *testing.T) {
 	if _, err := move(bob, older, newer); !errors.Is(err, vault.ErrNotFound) {
 		t.Errorf("R42: by another person: %v", err)
 	}
+	if _, err := move(alice, newer, older); !errors.Is(err, vault.ErrForeign) {
+		t.Errorf("from the later one to the earlier one: %v", err)
+	}
 	if n, err := move(alice, older, newer); n != 1 || err != nil {
 		t.Fatalf("moved %d, %v", n, err)
 	}
@@ -136,6 +139,43 @@ func TestMoveAccess(t *testing.T) {
 	}
 	if _, err := b.VerifyAudit(t.Context()); err != nil || b.audited("access.revoked") != 1 {
 		t.Errorf("%d revoked, %v", b.audited("access.revoked"), err)
+	}
+}
+
+// Which agent was there first does not change when the person thinks of it again.
+func TestFirstMetStays(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.connect(alice, agent)
+	lack := b.lack(request(alice, older))
+	b.let(older)
+	b.clock.add(time.Hour)
+	b.let(newer)
+	b.clock.add(time.Hour)
+	if _, err := b.Allow(t.Context(), answer(b, b.ticket(alice, older, lack), alice)); err != nil { // a new yes
+		t.Fatal(err)
+	}
+	got, err := b.Agents(t.Context(), alice.Caller)
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := map[string]vault.KnownAgent{}
+	for _, k := range got {
+		by[k.Agent.ID] = k
+	}
+	if first := by[older.ID].First; !first.Equal(b.clock.Now().Add(-2 * time.Hour)) {
+		t.Errorf("the older one was first met %v", first)
+	}
+	if a := b.access(alice, older); !a.Created.Equal(b.clock.Now()) {
+		t.Errorf("its access is from %v", a.Created)
+	}
+	if !by[newer.ID].Inherits(by[older.ID]) || by[older.ID].Inherits(by[newer.ID]) {
+		t.Error("the later one does not inherit from the earlier one")
+	}
+	ans := answer(b, b.ticket(alice, older, lack), alice)
+	ans.Move = b.AgentKey(newer)
+	if _, err := b.Allow(t.Context(), ans); !errors.Is(err, vault.ErrForeign) {
+		t.Errorf("the page takes a later one's access: %v", err)
 	}
 }
 
@@ -164,6 +204,7 @@ func TestAllowMovesAccess(t *testing.T) {
 	b := newBench(t)
 	b.connect(alice, agent)
 	b.let(older)
+	b.clock.add(time.Second)
 	b.let(newer, func(a *vault.Answer) { a.Move = b.AgentKey(older) })
 	b.token(request(alice, newer))
 	if e := b.lack(request(alice, older)); e.Reason != vault.AgentNotAllowed {
