@@ -40,7 +40,7 @@ func (h *Handler) showClient(v *visit, t vault.Ticket, handle string) {
 	}
 	for _, s := range c.Scopes {
 		page.Raw = append(page.Raw, shown(s, 60))
-		page.Can = append(page.Can, permission{Text: h.say("client.scope." + scopeKey(s)), Write: s == "tools:write", Known: true})
+		page.Can = append(page.Can, permission{Text: h.say("client.scope." + scopeKey(s)), Write: s == "tools:write" || s == "delete:me:connected_accounts", Known: true})
 	}
 	for _, s := range c.Offer {
 		page.Also = append(page.Also, offered{Scope: s, Text: h.say("client.scope." + scopeKey(s))})
@@ -55,6 +55,16 @@ func scopeKey(s string) string {
 		return "read"
 	case "tools:write":
 		return "write"
+	case "openid", "profile", "email":
+		return s
+	case "offline_access":
+		return "stay"
+	case "create:me:connected_accounts":
+		return "connect"
+	case "read:me:connected_accounts":
+		return "list"
+	case "delete:me:connected_accounts":
+		return "disconnect"
 	}
 	return "connections"
 }

@@ -65,6 +65,12 @@ func TestR52ClientPage(t *testing.T) {
 	}
 	b.get(link).want(t, http.StatusGone, "declined")
 
+	link = r.loginOf(alice, func(c *vault.ClientRequest) {
+		c.Offer, c.Scopes = nil, []string{"openid", "profile", "email", "offline_access", "create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}
+	})
+	b.get(link).want(t, http.StatusOK, "Know you again", "your name", "your e-mail address", "while you are away", "Send you to connect", "which accounts you have", "Disconnect accounts").
+		without(t, "You may add them", "ask you for more")
+
 	link = r.loginOf(alice, nil)
 	p = b.get(link)
 	b.post(link, p, "answer", "once").want(t, http.StatusBadRequest, "no answer")

@@ -5,8 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-
-	"github.com/go-jose/go-jose/v4"
+	"strings"
 
 	"github.com/grantry/grantry/mcp"
 	"github.com/grantry/grantry/vault"
@@ -30,34 +29,36 @@ type accessClaims struct {
 }
 
 // accessToken signs the family's access token of now.
-func (s *Server) accessToken(ctx context.Context, id string, f family, scopes []string) (string, error) {
+func (s *Server) accessToken(ctx context.Context, id string, f family, to wanted) (string, error) {
 	key, err := s.keys.signing(ctx)
 	if err != nil {
 		return "", err
 	}
 	payload, err := json.Marshal(accessClaims{
-		Issuer: s.cfg.PublicURL, Subject: s.cfg.Vault.Pseudonym(f.Person.Caller), Audience: f.Resource, Client: f.Client,
+		Issuer: s.cfg.PublicURL, Subject: s.cfg.Vault.Pseudonym(f.Person.Caller), Audience: to.audience, Client: f.Client,
 		Issued: f.Rotated.Unix(), Expires: f.Rotated.Add(accessTTL).Unix(),
-		ID: fmt.Sprintf("%s.%d", id, f.Gen), Scope: joined(scopes), Grant: id,
+		ID: fmt.Sprintf("%s.%d%s", id, f.Gen, strings.TrimPrefix(to.audience, s.cfg.PublicURL)), Scope: joined(to.scopes), Grant: id,
 	})
 	if err != nil {
 		return "", err
 	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, (&jose.SignerOptions{}).WithType("at+jwt"))
-	if err != nil {
-		return "", fmt.Errorf("signing token: %w", err)
-	}
-	jws, err := signer.Sign(payload)
-	if err != nil {
-		return "", fmt.Errorf("signing token: %w", err)
-	}
-	return jws.CompactSerialize()
+	return key.sign("at+jwt", payload)
 }
 
-// Verify answers what a good access token says: mcp's checks under our own keys,
-// and then whether the family lives. It is what /mcp asks.
+// Verify answers what a good access token for {public_url}/mcp says. It is what /mcp asks.
 func (s *Server) Verify(ctx context.Context, raw string) (mcp.Bearer, error) {
-	b, err := s.verifier.Verify(ctx, raw)
+	return s.VerifyFor(ctx, s.resource(), raw)
+}
+
+// VerifyFor answers what a good access token for that audience says: mcp's checks
+// under our own keys, and then whether the family lives. The audience is
+// {public_url}/mcp, or what [Server.Application] or [Server.Accounts] answers.
+func (s *Server) VerifyFor(ctx context.Context, audience, raw string) (mcp.Bearer, error) {
+	v, ok := s.verifiers[audience]
+	if !ok {
+		return mcp.Bearer{}, &mcp.TokenError{Check: "audience"}
+	}
+	b, err := v.Verify(ctx, raw)
 	if err != nil {
 		return mcp.Bearer{}, err
 	}
@@ -67,4 +68,14 @@ func (s *Server) Verify(ctx context.Context, raw string) (mcp.Bearer, error) {
 	}
 	b.Person, b.Agent = f.Person, f.Agent
 	return b, err
+}
+
+// familyOf is the family of an access token that we signed, for whatever audience.
+func (s *Server) familyOf(ctx context.Context, raw string) (id string, ok bool) {
+	for _, v := range s.verifiers {
+		if b, err := v.Verify(ctx, raw); err == nil {
+			return b.Person.Subject, true
+		}
+	}
+	return "", false
 }

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
 
-	"github.com/grantry/grantry/mcp"
 	"github.com/grantry/grantry/vault"
 )
 
@@ -93,7 +91,7 @@ func (s *Server) VerifyAuthRequest(ctx context.Context, r *op.Request[oidc.AuthR
 		return nil, oidc.ErrInvalidRequestRedirectURI().WithDescription("not a browser's request")
 	}
 	if len(r.Data.Scopes) == 0 {
-		r.Data.Scopes = mcp.OwnScopes()
+		r.Data.Scopes = defaultScopes(v.client)
 	}
 	return &op.ClientRequest[oidc.AuthRequest]{Request: r, Client: opClient{v.client, r.Data.RedirectURI}}, nil
 }
@@ -105,13 +103,14 @@ func (s *Server) Authorize(ctx context.Context, r *op.ClientRequest[oidc.AuthReq
 	if !ok {
 		return nil, oidc.ErrServerError()
 	}
-	if err := s.checkRequest(r); err != nil {
+	audience, err := s.checkRequest(v.client, r)
+	if err != nil {
 		return nil, err
 	}
 	req := request{
 		grant: grant{
 			Client: v.client.ID, Agent: s.agent(v.client, r.Data.RedirectURI), Person: v.person,
-			Scopes: scopesFor(r.Data.Scopes), Resource: s.resource(),
+			Scopes: scopesFor(v.client, r.Data.Scopes), Resource: audience, Nonce: r.Data.Nonce,
 		},
 		Redirect: r.Data.RedirectURI, State: r.Data.State, Challenge: r.Data.CodeChallenge, Browser: hashed(v.browser),
 	}
@@ -149,50 +148,35 @@ func (s *Server) goOn(ctx context.Context, v *visit, req request, prompt []strin
 }
 
 // checkRequest holds what op does not: no parameter twice (RFC 6749 §3.1), a challenge,
-// S256 alone (R48), one resource (RFC 8707), the answer in the query.
-func (s *Server) checkRequest(r *op.ClientRequest[oidc.AuthRequest]) error {
+// S256 alone (R48), one resource (RFC 8707), which it answers, the answer in the query.
+func (s *Server) checkRequest(c *client, r *op.ClientRequest[oidc.AuthRequest]) (audience string, err error) {
 	q := r.Request.URL.Query()
 	for name, values := range q {
 		if len(values) > 1 && name != "resource" {
-			return oidc.ErrInvalidRequest().WithDescription("a parameter is there more than once")
+			return "", oidc.ErrInvalidRequest().WithDescription("a parameter is there more than once")
 		}
 	}
 	switch {
 	case r.Data.RequestParam != "" || q.Has("request_uri"):
-		return oidc.ErrRequestNotSupported().WithDescription("request objects are not supported")
+		return "", oidc.ErrRequestNotSupported().WithDescription("request objects are not supported")
 	case !challenge(r.Data.CodeChallenge):
-		return oidc.ErrInvalidRequest().WithDescription("code_challenge is missing or malformed: PKCE is required")
+		return "", oidc.ErrInvalidRequest().WithDescription("code_challenge is missing or malformed: PKCE is required")
 	case r.Data.CodeChallengeMethod != oidc.CodeChallengeMethodS256:
-		return oidc.ErrInvalidRequest().WithDescription("code_challenge_method must be S256")
+		return "", oidc.ErrInvalidRequest().WithDescription("code_challenge_method must be S256")
 	case r.Data.ResponseMode != "" && r.Data.ResponseMode != oidc.ResponseModeQuery:
 		r.Data.ResponseMode = ""
-		return oidc.ErrInvalidRequest().WithDescription("response_mode must be query")
-	case !s.forUs(q["resource"]):
-		return oidc.ErrInvalidTarget().WithDescription("resource must be %s", s.resource())
-	case len(scopesFor(r.Data.Scopes)) == 0:
-		return oidc.ErrInvalidScope().WithDescription("none of the scopes is one of this server's")
+		return "", oidc.ErrInvalidRequest().WithDescription("response_mode must be query")
+	case len(scopesFor(c, r.Data.Scopes)) == 0:
+		return "", oidc.ErrInvalidScope().WithDescription("none of the scopes is one of this server's")
 	}
-	return nil
+	if audience, err = s.target(c, q); audience == "" {
+		audience = s.targets(c)[0]
+	}
+	return audience, err
 }
 
 // challenge says whether c can be the SHA-256 of a verifier (RFC 7636 §4.2).
 func challenge(c string) bool {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	return len(c) == 43 && strings.Trim(c, letters) == ""
-}
-
-// forUs says whether a token for these resources is one for our /mcp. A client
-// that names none means it: there is no other. Scheme and host count in any letters.
-func (s *Server) forUs(resources []string) bool {
-	for _, raw := range resources {
-		u, err := url.Parse(raw)
-		if err != nil || u.User != nil {
-			return false
-		}
-		u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
-		if strings.TrimSuffix(u.String(), "/") != strings.ToLower(s.cfg.PublicURL)+"/mcp" {
-			return false
-		}
-	}
-	return true
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +23,7 @@ const kindClient = "authserver-client"
 // errUnknownClient says that nobody registered a client id.
 var errUnknownClient = errors.New("no such client")
 
-// client is an MCP client as the server knows it.
+// client is an MCP client or a workload as the server knows it.
 type client struct {
 	ID           string    `json:"id"`
 	Name         string    `json:"name,omitempty"`
@@ -30,6 +32,8 @@ type client struct {
 	Registered   time.Time `json:"registered"`       // by itself; zero = it did not
 
 	configured bool            // by the operator
+	workload   bool            // it signs people in, and has no tokens for /mcp
+	addresses  []netip.Prefix  // where it may call from; empty = anywhere
 	document   string          // host of its metadata document, "" = it has none
 	secret     provider.Secret // zero = a public client
 }
@@ -38,6 +42,9 @@ type client struct {
 func (s *Server) clientOf(ctx context.Context, id string) (*client, error) {
 	if c, ok := s.cfg.Clients[id]; ok {
 		return &client{ID: id, Name: id, RedirectURIs: c.RedirectURIs, Type: typeNative, configured: true, secret: c.Secret}, nil
+	}
+	if w, ok := s.cfg.Workloads[id]; ok {
+		return &client{ID: id, Name: id, RedirectURIs: w.RedirectURIs, Type: typeWeb, configured: true, workload: true, secret: w.Secret, addresses: w.Addresses}, nil
 	}
 	if strings.HasPrefix(id, "https://") {
 		return s.documents.client(ctx, id)
@@ -110,10 +117,35 @@ func (s *Server) verifyClient(ctx context.Context, cc *op.ClientCredentials) (*c
 	if err != nil {
 		return nil, s.broken(ctx, err)
 	}
+	if !c.mayCallFrom(peerOf(ctx)) {
+		return nil, refusedClient("this workload may not call from here (addresses)")
+	}
 	if !c.secret.Equal(provider.NewSecret(cc.ClientSecret)) {
 		return nil, refusedClient("client authentication failed")
 	}
 	return c, nil
+}
+
+type peerKey struct{}
+
+// withPeer lets the proof of a client see where the request comes from: op hands on no address.
+func withPeer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), peerKey{}, r.RemoteAddr)))
+	})
+}
+
+func peerOf(ctx context.Context) string {
+	peer, _ := ctx.Value(peerKey{}).(string)
+	return peer
+}
+
+func (c *client) mayCallFrom(peer string) bool {
+	if len(c.addresses) == 0 {
+		return true
+	}
+	at, err := netip.ParseAddrPort(peer)
+	return err == nil && slices.ContainsFunc(c.addresses, func(p netip.Prefix) bool { return p.Contains(at.Addr().Unmap()) })
 }
 
 func refusedClient(why string) error {
@@ -163,7 +195,7 @@ func (c opClient) LoginURL(string) string { return "" }
 // AccessTokenType is a JWT.
 func (c opClient) AccessTokenType() op.AccessTokenType { return op.AccessTokenTypeJWT }
 
-// IDTokenLifetime is zero: there are no ID tokens.
+// IDTokenLifetime is not used: ID tokens are our own code.
 func (c opClient) IDTokenLifetime() time.Duration { return 0 }
 
 // DevMode is on, because the redirect URI was checked already.

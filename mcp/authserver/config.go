@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -19,6 +21,7 @@ const (
 	answerTTL    = time.Minute      // a browser that comes again gets the same redirect
 	codeTTL      = time.Minute      // R49
 	accessTTL    = 10 * time.Minute
+	idTokenTTL   = time.Hour
 	refreshIdle  = 30 * 24 * time.Hour
 	refreshTotal = 90 * 24 * time.Hour
 	replayWindow = 10 * time.Second // in which a lost answer can be asked for again (R51)
@@ -72,8 +75,10 @@ type Config struct {
 	Pages   Pages
 	// PublicURL is the issuer: scheme and host, no trailing slash.
 	PublicURL string
-	// Clients are those of the config, by client id.
+	// Clients are MCP clients of the config, by client id.
 	Clients map[string]Client
+	// Workloads are those of the config that may sign people in, by name. None is an MCP client, too.
+	Workloads map[string]Workload
 	// Registration lets clients register themselves (RFC 7591).
 	Registration bool
 	// Fetch gets a client's metadata document: https only, public addresses
@@ -90,12 +95,28 @@ type Client struct {
 	RedirectURIs []string
 }
 
+// Workload is an application that signs people in here, for {public_url}/ and
+// {public_url}/me/ alone. It proves itself by its secret.
+type Workload struct {
+	Secret       provider.Secret
+	RedirectURIs []string
+	Addresses    []netip.Prefix // where it may call the token endpoint from; empty = anywhere
+}
+
 func (c *Config) complete() error {
 	if c.Vault == nil || c.Records == nil || c.Pages == nil {
 		return errors.New("configuring authorization server: vault, records and pages are required")
 	}
 	if u, err := url.Parse(c.PublicURL); err != nil || u.Host == "" || u.Path != "" || u.RawQuery != "" {
 		return errors.New("configuring authorization server: PublicURL must be scheme and host alone")
+	}
+	for name, w := range c.Workloads {
+		if _, both := c.Clients[name]; both {
+			return fmt.Errorf("configuring authorization server: %s is a client and a workload", name)
+		}
+		if w.Secret.IsZero() || len(w.RedirectURIs) == 0 {
+			return fmt.Errorf("configuring authorization server: workload %s needs a secret and redirect URIs", name)
+		}
 	}
 	if c.Now == nil {
 		c.Now = time.Now

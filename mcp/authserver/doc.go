@@ -1,5 +1,6 @@
 // Package authserver is the built-in OAuth 2.1 authorization server: what an
-// MCP client logs in at when the config names no identity.issuer.
+// MCP client logs in at when the config names no identity.issuer, and where
+// workloads sign people in (OpenID Connect, the code flow alone).
 //
 // A client finds it by its metadata, is known by the config, by a metadata
 // document at an https address, or by registering, and sends its person's
@@ -21,7 +22,8 @@
 //   - A code gives tokens once, within 60 seconds, to who holds its verifier. Used again, it ends what it gave.
 //   - A refresh token is spent once. Its immediate predecessor gives the same successor
 //     for 10 seconds; an older one ends the family. The store holds a counter: tokens are made of it under the vault's key.
-//   - An access token is good for one resource, {public_url}/mcp, and as long as its family lives.
+//   - An access token is good for one resource, and as long as its family lives: {public_url}/mcp
+//     for an MCP client, {public_url}/ or {public_url}/me/ for a workload, and never the other way round.
 //   - Who cannot prove who they are is shown to the person every time.
 //
 // It must not import consent or a store: it meets the pages in tickets.

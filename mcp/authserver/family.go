@@ -17,6 +17,7 @@ const (
 	// aliveFor is how long a family is taken for alive without another look: an end
 	// on another replica holds within this time, one of this process at once.
 	aliveFor    = time.Second
+	touchEvery  = time.Hour
 	maxFamilies = 10_000
 )
 
@@ -31,8 +32,9 @@ var (
 type family struct {
 	grant
 	Gen     uint32    `json:"gen"`
-	Rotated time.Time `json:"rotated"` // when the token of Gen was made
-	Ends    time.Time `json:"ends"`    // however often it is refreshed (ASVS 10.4.8)
+	Rotated time.Time `json:"rotated"`       // when the token of Gen was made
+	Used    time.Time `json:"used,omitzero"` // when it was presented, to the hour; before Rotated it says nothing
+	Ends    time.Time `json:"ends"`          // however often it is refreshed (ASVS 10.4.8)
 }
 
 // families keep them in the vault's records.
@@ -90,22 +92,80 @@ func (f *families) rotate(ctx context.Context, id string, gen uint32, check func
 			return nil, 0, err
 		}
 		now := f.now().UTC()
-		switch {
-		case !now.Before(one.Ends):
+		switch f.counts(one, gen) {
+		case ended:
 			return nil, 0, vault.ErrNotFound
-		case gen+1 == one.Gen && now.Sub(one.Rotated) <= replayWindow:
+		case justBefore:
 			return nil, 0, errSame
-		case gen != one.Gen:
+		case reused:
 			return nil, 0, errReused
 		}
 		one.Gen, one.Rotated = one.Gen+1, now
 		raw, err := json.Marshal(one)
-		return raw, min(refreshIdle, one.Ends.Sub(now)), err
+		return raw, one.life(now), err
 	})
 	if errors.Is(err, errSame) {
 		err = nil
 	}
 	return one, err
+}
+
+// standing is what a refresh token is to its family.
+type standing int
+
+const (
+	current    standing = iota
+	justBefore          // the one before the current one, in the moment in which an answer may have been lost
+	reused              // in two hands
+	ended               // the family is over, whatever it counts
+)
+
+// counts says what the refresh token that counts gen is to a family as it is now.
+func (f *families) counts(one family, gen uint32) standing {
+	now := f.now()
+	switch {
+	case !now.Before(one.Ends):
+		return ended
+	case gen == one.Gen:
+		return current
+	case gen+1 == one.Gen && now.Sub(one.Rotated) <= replayWindow:
+		return justBefore
+	}
+	return reused
+}
+
+// life is how long a family lives that is used now.
+func (one family) life(now time.Time) time.Duration { return min(refreshIdle, one.Ends.Sub(now)) }
+
+// touch keeps a family alive whose refresh token is presented and not spent. It writes at most once an hour.
+func (f *families) touch(ctx context.Context, id string, one family) error {
+	now := f.now().UTC()
+	if now.Sub(one.lastUsed()) < touchEvery {
+		return nil
+	}
+	err := f.records.Change(ctx, kindFamily, id, func(old []byte) ([]byte, time.Duration, error) {
+		if old == nil {
+			return nil, 0, vault.ErrNotFound
+		}
+		var one family
+		if err := json.Unmarshal(old, &one); err != nil {
+			return nil, 0, err
+		}
+		one.Used = now
+		raw, err := json.Marshal(one)
+		return raw, one.life(now), err
+	})
+	if err != nil {
+		return fmt.Errorf("keeping login: %w", err)
+	}
+	return nil
+}
+
+func (one family) lastUsed() time.Time {
+	if one.Used.After(one.Rotated) {
+		return one.Used
+	}
+	return one.Rotated
 }
 
 // end makes all tokens of a family worthless.
@@ -128,13 +188,9 @@ func (f *families) get(ctx context.Context, id string) (family, error) {
 	if ok && now.Before(known.until) {
 		return known.family, nil
 	}
-	raw, err := f.records.Get(ctx, kindFamily, id)
+	one, err := f.look(ctx, id)
 	if err != nil {
-		return family{}, err
-	}
-	var one family
-	if err := json.Unmarshal(raw, &one); err != nil {
-		return one, fmt.Errorf("decoding tokens: %w", err)
+		return one, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -142,5 +198,17 @@ func (f *families) get(ctx context.Context, id string) (family, error) {
 		clear(f.alive)
 	}
 	f.alive[id] = aliveFamily{one, now.Add(aliveFor)}
+	return one, nil
+}
+
+// look answers a family as it is stored now, or vault.ErrNotFound.
+func (f *families) look(ctx context.Context, id string) (one family, err error) {
+	raw, err := f.records.Get(ctx, kindFamily, id)
+	if err != nil {
+		return one, err
+	}
+	if err := json.Unmarshal(raw, &one); err != nil {
+		return one, fmt.Errorf("decoding tokens: %w", err)
+	}
 	return one, nil
 }

@@ -283,6 +283,7 @@ type answer struct {
 	Type    string `json:"token_type"`
 	Expires int    `json:"expires_in"`
 	Scope   string `json:"scope"`
+	ID      string `json:"id_token"`
 	Error   string `json:"error"`
 	raw     string
 	header  http.Header

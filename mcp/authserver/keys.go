@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
@@ -13,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -21,12 +23,11 @@ import (
 )
 
 const (
-	kindKeys   = "authserver-keys"
-	keysHandle = "signing"
+	kindKeys = "authserver-keys"
 
-	keyAge  = 30 * 24 * time.Hour       // then another signs
-	keyKept = accessTTL + 5*time.Minute // and this long the old one's tokens are good
-	keyLook = time.Minute               // how long the store is not looked at again
+	keyAge  = 30 * 24 * time.Hour // then another signs
+	keyOver = 5 * time.Minute     // that a key is published longer than its tokens last
+	keyLook = time.Minute         // how long the store is not looked at again
 )
 
 // storedKey is a signing key as it lies in the vault.
@@ -37,17 +38,28 @@ type storedKey struct {
 	Retired time.Time `json:"retired,omitzero"`
 }
 
-// keyring are the keys that sign access tokens: one that signs, and old ones
+// keyring are the keys that sign one kind of token: one that signs, and old ones
 // until their tokens are over. They lie sealed in one record, so that all replicas have the same.
 type keyring struct {
 	records Records
 	now     func() time.Time
 	rand    io.Reader
+	handle  string // of the record
+	draw    func(io.Reader) (crypto.Signer, error)
+	kept    time.Duration // how long an old key's tokens are good
 
 	mu     sync.Mutex
 	keys   []*signingKey // the newest last
 	looked time.Time
 }
+
+func newKeyring(cfg Config, handle string, draw func(io.Reader) (crypto.Signer, error), life time.Duration) *keyring {
+	return &keyring{records: cfg.Records, now: cfg.Now, rand: cfg.Rand, handle: handle, draw: draw, kept: life + keyOver}
+}
+
+func ecdsaKey(rand io.Reader) (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand) }
+
+func rsaKey(rand io.Reader) (crypto.Signer, error) { return rsa.GenerateKey(rand, 2048) }
 
 // signing is the key that signs now.
 func (k *keyring) signing(ctx context.Context) (*signingKey, error) {
@@ -96,7 +108,7 @@ var errKeep = errors.New("nothing to change")
 // look reads the keys and makes the next one when it is time: one, however many replicas look.
 func (k *keyring) look(ctx context.Context, now time.Time) ([]*signingKey, error) {
 	var stored []storedKey
-	err := k.records.Change(ctx, kindKeys, keysHandle, func(old []byte) ([]byte, time.Duration, error) {
+	err := k.records.Change(ctx, kindKeys, k.handle, func(old []byte) ([]byte, time.Duration, error) {
 		stored = nil
 		if old != nil {
 			if err := json.Unmarshal(old, &stored); err != nil {
@@ -111,23 +123,23 @@ func (k *keyring) look(ctx context.Context, now time.Time) ([]*signingKey, error
 		if err != nil {
 			return nil, 0, err
 		}
-		stored = append(current(stored, now), next)
+		stored = append(k.current(stored, now), next)
 		raw, err := json.Marshal(stored)
 		return raw, forever, err
 	})
 	if err != nil && !errors.Is(err, errKeep) {
 		return nil, err
 	}
-	return readKeys(current(stored, now))
+	return readKeys(k.current(stored, now))
 }
 
 // current are the keys whose tokens may still be good; the one that signed until now is retired.
-func current(stored []storedKey, now time.Time) (out []storedKey) {
+func (k *keyring) current(stored []storedKey, now time.Time) (out []storedKey) {
 	for i, key := range stored {
 		if key.Retired.IsZero() && (i < len(stored)-1 || now.Sub(key.Made) >= keyAge) {
 			key.Retired = now
 		}
-		if key.Retired.IsZero() || now.Sub(key.Retired) < keyKept {
+		if key.Retired.IsZero() || now.Sub(key.Retired) < k.kept {
 			out = append(out, key)
 		}
 	}
@@ -139,7 +151,7 @@ func (k *keyring) make(now time.Time) (storedKey, error) {
 	if err != nil {
 		return storedKey{}, err
 	}
-	private, err := ecdsa.GenerateKey(elliptic.P256(), k.rand)
+	private, err := k.draw(k.rand)
 	if err != nil {
 		return storedKey{}, err
 	}
@@ -153,20 +165,20 @@ func readKeys(stored []storedKey) (out []*signingKey, err error) {
 		if err != nil {
 			return nil, err
 		}
-		private, ok := parsed.(*ecdsa.PrivateKey)
+		private, ok := parsed.(crypto.Signer)
 		if !ok {
-			return nil, errors.New("not an ECDSA key")
+			return nil, errors.New("not a signing key")
 		}
 		out = append(out, &signingKey{id: s.ID, private: private, made: s.Made})
 	}
 	return out, nil
 }
 
-// signingKey signs as RFC 6979 says, without randomness: a token that is asked
-// for twice is the same token.
+// signingKey signs without randomness, by ES256 (as RFC 6979 says) or RS256: a
+// token that is asked for twice is the same token.
 type signingKey struct {
 	id      string
-	private *ecdsa.PrivateKey
+	private crypto.Signer
 	made    time.Time
 }
 
@@ -174,25 +186,61 @@ var _ jose.OpaqueSigner = (*signingKey)(nil)
 
 // Public is the key's public half, with its id.
 func (k *signingKey) Public() *jose.JSONWebKey {
-	return &jose.JSONWebKey{Key: &k.private.PublicKey, KeyID: k.id, Algorithm: string(jose.ES256), Use: "sig"}
+	return &jose.JSONWebKey{Key: k.private.Public(), KeyID: k.id, Algorithm: string(k.alg()), Use: "sig"}
 }
 
-// Algs is ES256 alone.
-func (k *signingKey) Algs() []jose.SignatureAlgorithm { return []jose.SignatureAlgorithm{jose.ES256} }
+func (k *signingKey) alg() jose.SignatureAlgorithm {
+	if _, ok := k.private.(*rsa.PrivateKey); ok {
+		return jose.RS256
+	}
+	return jose.ES256
+}
 
-// SignPayload signs with SHA-256 and answers R and S, 32 bytes each (RFC 7518 §3.4).
+// Algs is the one algorithm of this kind of key.
+func (k *signingKey) Algs() []jose.SignatureAlgorithm { return []jose.SignatureAlgorithm{k.alg()} }
+
+// SignPayload signs with SHA-256: PKCS #1 v1.5 (RFC 7518 §3.3), or R and S, 32 bytes each (§3.4).
 func (k *signingKey) SignPayload(payload []byte, _ jose.SignatureAlgorithm) ([]byte, error) {
 	sum := sha256.Sum256(payload)
-	der, err := k.private.Sign(nil, sum[:], crypto.SHA256)
-	if err != nil {
-		return nil, err
+	out, err := k.private.Sign(nil, sum[:], crypto.SHA256)
+	if err != nil || k.alg() == jose.RS256 {
+		return out, err
 	}
 	var sig struct{ R, S *big.Int }
-	if _, err := asn1.Unmarshal(der, &sig); err != nil {
+	if _, err := asn1.Unmarshal(out, &sig); err != nil {
 		return nil, err
 	}
-	out := make([]byte, 64)
+	out = make([]byte, 64)
 	sig.R.FillBytes(out[:32])
 	sig.S.FillBytes(out[32:])
 	return out, nil
+}
+
+// sign makes a JWT of that type.
+func (k *signingKey) sign(typ string, payload []byte) (string, error) {
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: k.alg(), Key: k}, (&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
+	if err != nil {
+		return "", fmt.Errorf("signing token: %w", err)
+	}
+	jws, err := signer.Sign(payload)
+	if err != nil {
+		return "", fmt.Errorf("signing token: %w", err)
+	}
+	return jws.CompactSerialize()
+}
+
+// publicKeys are the public halves of all signing keys.
+func (s *Server) publicKeys(w http.ResponseWriter, r *http.Request) {
+	keys, err := s.keys.verifying(r.Context(), "")
+	if err == nil && len(s.cfg.Workloads) > 0 { // nobody else gets ID tokens
+		var more []jose.JSONWebKey
+		more, err = s.idKeys.verifying(r.Context(), "")
+		keys = append(keys, more...)
+	}
+	if err != nil {
+		s.cfg.Logger.ErrorContext(r.Context(), "authorization server", "error", err)
+		oauthError(w, http.StatusInternalServerError, "server_error", "the vault cannot be used now; try again later")
+		return
+	}
+	writeJSON(w, http.StatusOK, jose.JSONWebKeySet{Keys: keys})
 }

@@ -2,6 +2,7 @@ package authserver
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 
@@ -15,8 +16,8 @@ type metadata struct {
 	Resources []string `json:"protected_resources"`
 }
 
-// metadata answers the same document at all its addresses. It names no OpenID
-// Connect endpoints: discovery is here for clients that look nowhere else.
+// metadata answers the same document at all its addresses. Of OpenID Connect it
+// names what workloads sign people in with: ID tokens, and no userinfo.
 func (s *Server) metadata(w http.ResponseWriter, _ *http.Request) {
 	base := s.cfg.PublicURL
 	methods := []oidc.AuthMethod{oidc.AuthMethodNone, oidc.AuthMethodBasic, oidc.AuthMethodPost}
@@ -28,11 +29,16 @@ func (s *Server) metadata(w http.ResponseWriter, _ *http.Request) {
 			ScopesSupported:                   mcp.OwnScopes(), ResponseTypesSupported: []string{"code"}, ResponseModesSupported: []string{"query"},
 			GrantTypesSupported:               []oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken},
 			SubjectTypesSupported:             []string{"public"},
-			IDTokenSigningAlgValuesSupported:  []string{"ES256"},
+			IDTokenSigningAlgValuesSupported:  []string{"RS256"},
 			TokenEndpointAuthMethodsSupported: methods, RevocationEndpointAuthMethodsSupported: methods,
 			CodeChallengeMethodsSupported: []oidc.CodeChallengeMethod{oidc.CodeChallengeMethodS256},
 		},
 		Iss: true, Resources: []string{s.resource()},
+	}
+	if len(s.cfg.Workloads) > 0 {
+		m.ScopesSupported = slices.Concat(m.ScopesSupported, identityScopes(), accountScopes())
+		m.ClaimsSupported = []string{"sub", "iss", "aud", "exp", "iat", "nonce", "name", "email", "email_verified"}
+		m.Resources = append(m.Resources, s.Application(), s.Accounts())
 	}
 	if s.cfg.Registration {
 		m.RegistrationEndpoint = base + registerPath

@@ -28,6 +28,7 @@ type grant struct {
 	Person   vault.Person `json:"person"`
 	Scopes   []string     `json:"scopes"`
 	Resource string       `json:"resource"`
+	Nonce    string       `json:"nonce,omitempty"` // for the first ID token
 }
 
 // request is an authorization request that waits for its person.
@@ -58,8 +59,8 @@ func (s *Server) ask(ctx context.Context, v *visit, req request, remember bool) 
 		return "", fmt.Errorf("reading redirect URI: %w", err)
 	}
 	t, err := s.cfg.Vault.OpenClientTicket(ctx, req.Person, req.Agent, vault.ClientRequest{
-		Scopes: req.Scopes, Offer: besides(req.Scopes), Redirect: shownTarget(req.Redirect), Document: v.client.document,
-		Local: kind != targetWeb, Remember: remember, Continue: authorizePath + "/" + id,
+		Scopes: req.Scopes, Offer: offered(v.client, req.Scopes), Redirect: shownTarget(req.Redirect), Document: v.client.document,
+		Local: kind != targetWeb && v.client.secret.IsZero(), Remember: remember, Continue: authorizePath + "/" + id,
 	})
 	if err != nil {
 		return "", err

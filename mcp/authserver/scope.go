@@ -4,20 +4,37 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+
 	"github.com/grantry/grantry/mcp"
 )
 
-// scopesFor are those of ours that a client asks for: all where it names none
-// (RFC 6749 §3.3), nil where it names only others. The person sees them before they are given.
-func scopesFor(asked []string) []string {
-	if len(asked) == 0 {
-		return mcp.OwnScopes()
+// defaultScopes are those of a client that names none (RFC 6749 §3.3).
+func defaultScopes(c *client) []string {
+	if c.workload {
+		return []string{oidc.ScopeOpenID}
 	}
-	return slices.DeleteFunc(mcp.OwnScopes(), func(s string) bool { return !slices.Contains(asked, s) })
+	return mcp.OwnScopes()
 }
 
-// besides are those of ours that a client did not ask for and its person may add.
-func besides(asked []string) []string {
+// scopesFor are those of ours that a client asks for, nil where it names only
+// others. The person sees them before they are given.
+func scopesFor(c *client, asked []string) []string {
+	if !c.workload {
+		return within(mcp.OwnScopes(), asked)
+	}
+	known := within(slices.Concat(identityScopes(), accountScopes()), asked)
+	if len(known) == 0 {
+		return nil
+	}
+	return slices.Concat(without(known, accountScopes()), accountScopes())
+}
+
+// offered are those of ours that a client did not ask for and its person may add.
+func offered(c *client, asked []string) []string {
+	if c.workload {
+		return nil
+	}
 	return slices.DeleteFunc(mcp.OwnScopes(), func(s string) bool {
 		_, had := narrowed(asked, []string{s})
 		return had

@@ -23,6 +23,8 @@ const (
 
 	metadataPath  = "/.well-known/oauth-authorization-server"
 	discoveryPath = "/.well-known/openid-configuration"
+
+	wellKnownKeysPath = "/.well-known/jwks.json" // where some libraries look, whatever the metadata says
 )
 
 // Server is the authorization server. Its neighbours are the pages, which sign
@@ -34,8 +36,9 @@ type Server struct {
 	op        http.Handler
 	documents *documents
 	limits    *limits
-	keys      *keyring
-	verifier  *mcp.Verifier
+	keys      *keyring                 // of access tokens
+	idKeys    *keyring                 // of ID tokens
+	verifiers map[string]*mcp.Verifier // by audience
 	families  *families
 }
 
@@ -44,34 +47,36 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, limits: newLimits(cfg.Now)}
+	s := &Server{cfg: cfg, limits: newLimits(cfg.Now), verifiers: map[string]*mcp.Verifier{}}
 	s.documents = &documents{fetch: cfg.Fetch, now: cfg.Now, kept: map[string]keptDocument{}}
-	s.keys = &keyring{records: cfg.Records, now: cfg.Now, rand: cfg.Rand}
+	s.keys = newKeyring(cfg, "signing", ecdsaKey, accessTTL)
+	s.idKeys = newKeyring(cfg, "id", rsaKey, idTokenTTL)
 	s.families = newFamilies(cfg)
-	var err error
-	s.verifier, err = mcp.NewVerifier(mcp.VerifierConfig{
-		Issuer: cfg.PublicURL, Audiences: []string{s.resource()}, SubjectClaims: []string{claimGrant}, AgentClaims: []string{"client_id"},
-		Keys: s.keys.verifying, LoopbackHTTP: true, Now: cfg.Now,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("configuring authorization server: %w", err)
+	for _, audience := range []string{s.resource(), s.Application(), s.Accounts()} {
+		v, err := mcp.NewVerifier(mcp.VerifierConfig{
+			Issuer: cfg.PublicURL, Audiences: []string{audience}, SubjectClaims: []string{claimGrant}, AgentClaims: []string{"client_id"},
+			Keys: s.keys.verifying, LoopbackHTTP: true, Now: cfg.Now,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("configuring authorization server: %w", err)
+		}
+		s.verifiers[audience] = v
 	}
 	s.op = op.RegisterServer(s, op.Endpoints{
 		Authorization: op.NewEndpoint(authorizePath), Token: op.NewEndpoint(tokenPath),
-		Revocation: op.NewEndpoint(revocationPath), JwksURI: op.NewEndpoint(keysPath),
+		Revocation: op.NewEndpoint(revocationPath),
 	}, op.WithEncoder(issEncoder{oidc.NewEncoder(), cfg.PublicURL}), op.WithServerCORSOptions(nil))
 	return s, nil
 }
-
-// resource is what our access tokens are for.
-func (s *Server) resource() string { return s.cfg.PublicURL + "/mcp" }
 
 // Mount puts every endpoint but the token endpoint on mux.
 func (s *Server) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+authorizePath, s.authorize)
 	mux.HandleFunc("GET "+authorizePath+"/{request}", s.answer)
-	s.public(mux, http.MethodPost, revocationPath, s.op)
-	s.public(mux, http.MethodGet, keysPath, s.op)
+	s.public(mux, http.MethodPost, revocationPath, withPeer(s.op))
+	for _, path := range []string{keysPath, wellKnownKeysPath} {
+		s.public(mux, http.MethodGet, path, http.HandlerFunc(s.publicKeys))
+	}
 	if s.cfg.Registration {
 		s.public(mux, http.MethodPost, registerPath, http.HandlerFunc(s.register))
 	}
@@ -82,7 +87,7 @@ func (s *Server) Mount(mux *http.ServeMux) {
 }
 
 // Token is the token endpoint, for forms. The app sends grants of other kinds elsewhere.
-func (s *Server) Token() http.Handler { return s.op }
+func (s *Server) Token() http.Handler { return withPeer(s.op) }
 
 // public mounts what clients in browsers may call from any origin: no cookie is looked at.
 func (s *Server) public(mux *http.ServeMux, method, path string, next http.Handler) {

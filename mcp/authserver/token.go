@@ -3,9 +3,9 @@ package authserver
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
 
@@ -18,6 +18,7 @@ type tokens struct {
 	Type    string `json:"token_type"`
 	Expires int64  `json:"expires_in"`
 	Refresh string `json:"refresh_token"`
+	ID      string `json:"id_token,omitempty"`
 	Scope   string `json:"scope"`
 }
 
@@ -37,8 +38,13 @@ func (s *Server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCreden
 
 // CodeExchange redeems a code.
 func (s *Server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.AccessTokenRequest]) (*op.Response, error) {
-	if !s.forUs(r.Form["resource"]) {
-		return nil, oidc.ErrInvalidTarget().WithDescription("resource must be %s", s.resource())
+	c, err := clientIn(r.Client)
+	if err != nil {
+		return nil, err
+	}
+	audience, err := s.target(c, r.Form)
+	if err != nil {
+		return nil, err
 	}
 	id, f, err := s.redeem(ctx, r.Data.Code, r.Client.GetID(), r.Data.RedirectURI, r.Data.CodeVerifier)
 	if errors.Is(err, errCode) {
@@ -47,44 +53,57 @@ func (s *Server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.Acce
 	if err != nil {
 		return nil, s.broken(ctx, err)
 	}
-	return s.respond(ctx, id, f, f.Scopes)
+	to, err := s.want(c, f, audience, nil)
+	if err != nil {
+		return nil, err
+	}
+	to.nonce = f.Nonce
+	return s.respond(ctx, id, f, to)
 }
 
 // RefreshToken rotates a refresh token. One that is older than the immediate
 // predecessor is in two hands: its family ends.
 func (s *Server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.RefreshTokenRequest]) (*op.Response, error) {
-	if !s.forUs(r.Form["resource"]) {
-		return nil, oidc.ErrInvalidTarget().WithDescription("resource must be %s", s.resource())
+	c, err := clientIn(r.Client)
+	if err != nil {
+		return nil, err
+	}
+	audience, err := s.target(c, r.Form)
+	if err != nil {
+		return nil, err
 	}
 	id, gen, ok := s.readRefresh(r.Data.RefreshToken)
 	if !ok {
 		return nil, badRefresh()
 	}
-	var scopes []string
-	f, err := s.families.rotate(ctx, id, gen, func(f family) error {
-		if f.Client != r.Client.GetID() {
+	var to wanted
+	f, err := s.families.rotate(ctx, id, gen, func(f family) (err error) {
+		if f.Client != c.ID {
 			return errForeign
 		}
-		if scopes, ok = narrowed(f.Scopes, r.Data.Scopes); !ok {
-			return oidc.ErrInvalidScope().WithDescription("the person did not allow these scopes")
-		}
-		return nil
+		to, err = s.want(c, f, audience, r.Data.Scopes)
+		return err
 	})
-	switch scope := (*oidc.Error)(nil); {
+	switch refused := (*oidc.Error)(nil); {
 	case errors.Is(err, errReused):
-		s.note(ctx, f.grant, "refresh_token_reused")
-		if err := s.families.end(ctx, id); err != nil {
+		if err := s.reused(ctx, id, f); err != nil {
 			return nil, s.broken(ctx, err)
 		}
 		return nil, badRefresh()
 	case errors.Is(err, errForeign), errors.Is(err, vault.ErrNotFound):
 		return nil, badRefresh()
-	case errors.As(err, &scope):
-		return nil, scope
+	case errors.As(err, &refused):
+		return nil, refused
 	case err != nil:
 		return nil, s.broken(ctx, err)
 	}
-	return s.respond(ctx, id, f, scopes)
+	return s.respond(ctx, id, f, to)
+}
+
+// reused ends a family whose refresh token is in two hands.
+func (s *Server) reused(ctx context.Context, id string, f family) error {
+	s.note(ctx, f.grant, "refresh_token_reused")
+	return s.families.end(ctx, id)
 }
 
 func badRefresh() error {
@@ -93,8 +112,8 @@ func badRefresh() error {
 
 // respond answers with the family's tokens of now. Asked again within the replay
 // window it is the same answer to the byte: nothing in it is random.
-func (s *Server) respond(ctx context.Context, id string, f family, scopes []string) (*op.Response, error) {
-	access, err := s.accessToken(ctx, id, f, scopes)
+func (s *Server) respond(ctx context.Context, id string, f family, to wanted) (*op.Response, error) {
+	access, err := s.accessToken(ctx, id, f, to)
 	if err != nil {
 		return nil, s.broken(ctx, err)
 	}
@@ -102,7 +121,13 @@ func (s *Server) respond(ctx context.Context, id string, f family, scopes []stri
 	if err != nil {
 		return nil, s.broken(ctx, err)
 	}
-	resp := op.NewResponse(tokens{Access: access, Type: "Bearer", Expires: int64(accessTTL / time.Second), Refresh: refresh, Scope: joined(scopes)})
+	out := tokens{Access: access, Type: "Bearer", Expires: int64(accessTTL / time.Second), Refresh: refresh, Scope: joined(to.scopes)}
+	if slices.Contains(to.scopes, oidc.ScopeOpenID) {
+		if out.ID, err = s.idToken(ctx, f, to); err != nil {
+			return nil, s.broken(ctx, err)
+		}
+	}
+	resp := op.NewResponse(out)
 	resp.Header.Set("Cache-Control", "no-store")
 	return resp, nil
 }
@@ -112,11 +137,9 @@ func (s *Server) respond(ctx context.Context, id string, f family, scopes []stri
 func (s *Server) Revocation(ctx context.Context, r *op.ClientRequest[oidc.RevocationRequest]) (*op.Response, error) {
 	id, _, ok := s.readRefresh(r.Data.Token)
 	if !ok {
-		b, err := s.verifier.Verify(ctx, r.Data.Token)
-		if err != nil {
+		if id, ok = s.familyOf(ctx, r.Data.Token); !ok {
 			return op.NewResponse(nil), nil
 		}
-		id = b.Person.Subject
 	}
 	f, err := s.families.get(ctx, id)
 	if errors.Is(err, vault.ErrNotFound) || err == nil && f.Client != r.Client.GetID() {
@@ -130,13 +153,4 @@ func (s *Server) Revocation(ctx context.Context, r *op.ClientRequest[oidc.Revoca
 		return nil, s.broken(ctx, err)
 	}
 	return op.NewResponse(nil), nil
-}
-
-// Keys are the public halves of the signing keys.
-func (s *Server) Keys(ctx context.Context, _ *op.Request[struct{}]) (*op.Response, error) {
-	keys, err := s.keys.verifying(ctx, "")
-	if err != nil {
-		return nil, s.broken(ctx, err)
-	}
-	return op.NewResponse(jose.JSONWebKeySet{Keys: keys}), nil
 }

@@ -30,8 +30,12 @@ func (a *App) door(ctx context.Context, v *vault.Vault, pages *consent.Handler, 
 	if err != nil {
 		return nil, err
 	}
+	workloads, err := a.signingIn(ctx)
+	if err != nil {
+		return nil, err
+	}
 	s, err := authserver.New(authserver.Config{
-		Vault: v, Records: v.Records(), Pages: pages, PublicURL: publicURL, Clients: clients,
+		Vault: v, Records: v.Records(), Pages: pages, PublicURL: publicURL, Clients: clients, Workloads: workloads,
 		Registration: a.cfg.Identity.Registration, Fetch: fetchDocument(guard.New(guard.Config{MaxBytes: authserver.MaxDocument})), Logger: a.log,
 	})
 	if err != nil {
@@ -64,6 +68,22 @@ func (a *App) clients(ctx context.Context) (map[string]authserver.Client, error)
 			one.Secret = secret
 		}
 		out[id] = one
+	}
+	return out, nil
+}
+
+// signingIn are the workloads of the config that may sign people in.
+func (a *App) signingIn(ctx context.Context) (map[string]authserver.Workload, error) {
+	out := map[string]authserver.Workload{}
+	for name, w := range a.cfg.Workloads {
+		if len(w.RedirectURIs) == 0 || w.ClientSecret.IsZero() {
+			continue
+		}
+		secret, err := w.ClientSecret.Resolve(ctx)
+		if err != nil {
+			return nil, &UsageError{Text: fmt.Sprintf("workloads.%s.client_secret: %v", name, err)}
+		}
+		out[name] = authserver.Workload{Secret: secret, RedirectURIs: w.RedirectURIs, Addresses: w.Addresses}
 	}
 	return out, nil
 }
