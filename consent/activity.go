@@ -20,7 +20,7 @@ var activityKinds = [...]struct {
 	kinds []string
 }{
 	{name: "main", kinds: []string{
-		"tool.called", "tool.refused", "approval.", "access.", "ticket.opened", "ticket.done", "ticket.declined", "ticket.expired", "ticket.dismissed",
+		"tool.called", "tool.refused", "token.exchanged", "approval.", "access.", "ticket.opened", "ticket.done", "ticket.declined", "ticket.expired", "ticket.dismissed",
 		"connect.", "grant.stored", "grant.held", "grant.confirmed", "grant.refused", "grant.ended", "grant.revoked", "grant.revoked_at_vendor", "grant.revocation_given_up", "grant.quarantined", "grant.reaped",
 		"account.", "person.",
 	}},
@@ -214,6 +214,10 @@ func (h *Handler) deed(a vault.Activity, vendor string) text {
 	if !h.pages.has(key) {
 		return h.say("deed.other", "kind", a.Kind)
 	}
+	deeds := h.reach(a)
+	if deeds != "" {
+		key += "_to"
+	}
 	who, what := h.say("deed.you"), h.say("deed.everything")
 	account := h.say("deed.account")
 	if a.AccountLabel != "" {
@@ -227,11 +231,31 @@ func (h *Handler) deed(a vault.Activity, vendor string) text {
 		who = isolated(a.AgentName)
 		what = who
 	}
-	words := h.say(key, "agent", who, "tool", a.Tool, "vendor", account, "what", what)
+	words := h.say(key, "agent", who, "tool", a.Tool, "vendor", account, "what", what, "deeds", deeds)
 	if n := int(a.Detail.Count); n > 1 {
 		words = h.say("deed.times", "deed", words, "n", n)
 	}
 	return words
+}
+
+// maxReach is how many things that a token can do fit one line.
+const maxReach = 3
+
+// reach is what a token can do that was taken away, "" when that is too much for a line, or nothing.
+func (h *Handler) reach(a vault.Activity) text {
+	if a.Kind != "token.exchanged" {
+		return ""
+	}
+	p, _ := h.provider(a.Connection)
+	scopes := slices.DeleteFunc(slices.Clone(a.Scopes), func(s string) bool { return identityOnly(p, s) })
+	var parts []text
+	for _, one := range h.permissionsOf(p, scopes) {
+		parts = append(parts, phrase(one.Text))
+	}
+	if len(parts) > maxReach {
+		return ""
+	}
+	return h.pages.list(parts)
 }
 
 // outcome is how it ended, where that is not plain from the deed. What was

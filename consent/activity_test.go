@@ -30,6 +30,9 @@ func live(w *world) {
 	entry("alice", 3*time.Minute, vault.Activity{AuditEntry: call("mail_search", "failed", "stopped", vault.Detail{}), AgentName: "Claude Code"})
 	entry("alice", 4*time.Minute, vault.Activity{AuditEntry: vault.AuditEntry{Kind: "tool.refused", Tool: "crm_update_record", Result: "refused", Reason: "policy_ask", Detail: vault.Detail{Count: 7}}, AgentName: "Cursor"})
 	entry("bob", 5*time.Minute, vault.Activity{AuditEntry: call("mail_send", "ok", "", vault.Detail{}), AgentName: "Secret Agent", Summary: "to everybody"})
+	entry("alice", 5*time.Minute, vault.Activity{AuditEntry: vault.AuditEntry{
+		Kind: "token.exchanged", Connection: "google", Scopes: []string{"https://www.googleapis.com/auth/calendar.readonly", "openid"},
+	}, AgentName: "nightly", AccountLabel: "alice@corp.example"})
 	entry("alice", 25*time.Hour, vault.Activity{AuditEntry: vault.AuditEntry{Kind: "grant.stored", Connection: "google"}, AccountLabel: "alice@corp.example"})
 	entry("alice", 25*time.Hour, vault.Activity{AuditEntry: vault.AuditEntry{Kind: "token.released", Connection: "google"}, AgentName: "Cursor"})
 	entry("alice", 25*time.Hour, vault.Activity{AuditEntry: vault.AuditEntry{Kind: "access.unheard_of"}, AgentName: "Cursor"})
@@ -49,6 +52,7 @@ func TestActivityPage(t *testing.T) {
 	p := w.browser("alice").get("/activity").want(t, http.StatusOK,
 		"Claude Code used chat_post_message to #sales", "alice in Example ref-1", "to #board stopped · may have happened", "used mail_search stopped",
 		"Cursor wanted to use crm_update_record (7 times) refused: it needs your word first", "You connected Google", "access.unheard_of",
+		"nightly took a token for Google: see your calendars and their events alice@corp.example",
 		w.clock.Now().Add(-100*24*time.Hour).Format("2 January 2006")).
 		without(t, "Secret Agent", "to everybody", "mail_send", "got Google access", "bob@corp.example")
 	if strings.Count(p.text(), "may have happened") != 1 || strings.Index(p.text(), "#sales") > strings.Index(p.text(), "#board") {

@@ -57,6 +57,8 @@ type Detail struct {
 	Status string `json:"status,omitempty"`
 	Bytes  int64  `json:"bytes,omitempty"`
 	Millis int64  `json:"ms,omitempty"` // how long a call took
+	// Exchange says for whom a token left the program (token.exchanged).
+	Exchange *Exchanged `json:"exchange,omitempty"`
 	// Sent says that a call was ended after it had sent something: that may have happened.
 	Sent bool `json:"sent,omitempty"`
 }

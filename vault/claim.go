@@ -16,6 +16,7 @@ import (
 type wanted struct {
 	picked
 	stale *provider.Bearer // that the API refused
+	ttl   time.Duration    // that the token must live yet
 	early bool             // the token at hand will do for a while yet
 	asked bool             // the emergency journals were read since another's lease was found over
 }
@@ -138,7 +139,7 @@ func (v *Vault) claimable(tx Tx, w wanted) (*picked, error) {
 	if now.tokens, err = v.openTokens(tx, row); err != nil {
 		return nil, unlessDamaged(err) // the next pick quarantines it
 	}
-	if w.early && !v.early(*now) || !w.early && v.usable(*now, w.stale) {
+	if w.early && !v.early(*now) || !w.early && v.usable(*now, w.stale) && !v.lengthens(*now, w.ttl) {
 		return nil, nil
 	}
 	return now, nil

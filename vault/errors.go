@@ -46,6 +46,8 @@ type ConsentError struct {
 	Options []Option
 	// Labels are the caller's accounts to choose from (account_ambiguous, account_unknown).
 	Labels []string
+	// Excess are the scopes beyond the ceiling (cannot_narrow): what the account's token can do, or what was asked for.
+	Excess []string
 	// Account is the label of the account in question, "" when there is none.
 	Account string
 	// RetryAfter is when trying again makes sense (provider_unreachable), 0 when unknown.
@@ -76,6 +78,14 @@ func (e *ConsentError) Error() string {
 
 // Unwrap is the cause.
 func (e *ConsentError) Unwrap() error { return e.Err }
+
+// ShortLivedError says that even a fresh token of this account lives shorter than Request.MinTTL.
+type ShortLivedError struct{ Lives time.Duration }
+
+// Error says how long it lives.
+func (e *ShortLivedError) Error() string {
+	return "exchanging token: the vendor's tokens live " + e.Lives.Round(time.Second).String() + " only"
+}
 
 // LimitError says that a caller and agent have too many tickets.
 type LimitError struct {

@@ -23,6 +23,12 @@ type Request struct {
 	Approval string
 	// Stale is the bearer that the API refused with 401: the row is read again, and at most one refresh forced.
 	Stale *provider.Bearer
+	// Ceiling bounds what the token can do; nil = what the grant has (tools: the token does not leave the program).
+	Ceiling *Ceiling
+	// MinTTL is how long the token must live yet; 0 = any. Where even a fresh one lives shorter the answer is a *ShortLivedError.
+	MinTTL time.Duration
+	// Exchanged says that the token leaves the program, and for whom: its release is an entry "token.exchanged" instead of "token.released".
+	Exchanged *Exchanged
 }
 
 // Token is the answer of an exchange.
@@ -66,7 +72,7 @@ func (v *Vault) Exchange(ctx context.Context, r Request) (t *Token, err error) {
 
 // exchange picks, refreshes where that is needed, and releases. What it picks for the request as it came is remembered under key.
 func (v *Vault) exchange(ctx context.Context, r Request, key string) (*Token, error) {
-	account := r.Account
+	account, renewed := r.Account, false
 	for range exchangeTries {
 		p, err := v.pick(ctx, r)
 		if err != nil {
@@ -86,15 +92,13 @@ func (v *Vault) exchange(ctx context.Context, r Request, key string) (*Token, er
 		if stale != nil && stale.Grant != p.row.ID {
 			stale = nil // refused for another account: says nothing about this one
 		}
-		if !v.usable(p, stale) {
-			switch err := v.refresh(ctx, p, stale); {
-			case err == nil:
-				continue
-			case stale != nil || !temporary(err) || !v.alive(p.row):
-				return nil, err
-			} // else the token at hand has some life left
-		} else {
-			v.refreshEarly(ctx, p)
+		again, err := v.renew(ctx, wanted{picked: p, stale: stale, ttl: r.MinTTL}, renewed)
+		if err != nil {
+			return nil, err
+		}
+		if again {
+			renewed = true
+			continue
 		}
 		t, err := v.release(ctx, r, p)
 		if !errors.Is(err, errMoved) {
@@ -103,6 +107,25 @@ func (v *Vault) exchange(ctx context.Context, r Request, key string) (*Token, er
 		r.Account = account
 	}
 	return nil, degraded(errMoved)
+}
+
+// renew refreshes a token that cannot go out as it is, and says whether the row
+// has moved on and must be read again. What the caller waits for with a token
+// that lives too short, or what the vendor does not give again, is one refresh: renewed says that it was.
+func (v *Vault) renew(ctx context.Context, w wanted, renewed bool) (again bool, err error) {
+	usable, lasts := v.usable(w.picked, w.stale), v.lasts(w.picked, w.ttl)
+	switch {
+	case usable && lasts:
+		v.refreshEarly(ctx, w.picked)
+		return false, nil
+	case usable && (renewed || !v.lengthens(w.picked, w.ttl)):
+		return false, &ShortLivedError{Lives: time.Duration(w.row.AccessExp-v.now()) * time.Millisecond}
+	}
+	err = v.refresh(ctx, w)
+	if err != nil && w.stale == nil && lasts && temporary(err) && v.alive(w.row) {
+		return false, nil // the token at hand has some life left
+	}
+	return err == nil, err
 }
 
 // degraded is a failure of the vault itself. A caller's own cancellation stays visible in it.
@@ -133,6 +156,10 @@ func (v *Vault) release(ctx context.Context, r Request, p picked) (*Token, error
 		Kind: "token.released", user: p.row.User, Agent: r.Agent, Connection: p.row.Connection,
 		Account: p.row.ID, Scopes: p.ask(), Tool: r.Tool,
 		Detail: Detail{Call: r.Call, Generation: p.row.Gen, Expires: p.row.AccessExp, Approval: r.Approval},
+	}
+	if r.Exchanged != nil {
+		entry.Kind = "token.exchanged"
+		entry.Scopes, entry.Detail.Exchange = provider.ParseScopes(p.row.Scopes), r.Exchanged
 	}
 	err := v.journal.commit(ctx, v, &member{
 		entry: entry, synced: p.access.Once != "" || r.Approval != "",

@@ -139,14 +139,23 @@ func (v *Vault) writeNotesOften(ctx context.Context) {
 
 // noteRefused notes an exchange that gave no token.
 func (v *Vault) noteRefused(ctx context.Context, r Request, err error) {
+	e := Entry{Kind: "token.refused", Caller: r.Caller, Agent: r.Agent, Tool: r.Tool, Result: "refused", Detail: Detail{Call: r.Call, Exchange: r.Exchanged}}
 	var lack *ConsentError
-	if !errors.As(err, &lack) {
+	var short *ShortLivedError
+	switch {
+	case errors.As(err, &lack):
+		e.Reason = string(lack.Reason)
+	case errors.As(err, &short):
+		e.Reason = "short_lived"
+	default:
 		return
 	}
-	e := Entry{Kind: "token.refused", Caller: r.Caller, Agent: r.Agent, Tool: r.Tool, Result: "refused", Reason: string(lack.Reason), Detail: Detail{Call: r.Call}}
-	if len(lack.Options) == 1 {
+	if lack != nil && len(lack.Options) == 1 {
 		o := lack.Options[0]
 		e.Connection, e.Account, e.Scopes = o.Connection, o.Grant, o.Missing
+		if lack.Reason == CannotNarrow {
+			e.Scopes = lack.Excess
+		}
 	}
 	if err := v.Note(ctx, e); err != nil {
 		v.log.Error("writing the audit entry of a refusal", "error", err)

@@ -51,9 +51,9 @@ type way struct {
 // this agent may use it for this need. Its errors are *ConsentError. An account
 // that does not open is quarantined on the way (R71).
 func (v *Vault) pick(ctx context.Context, r Request) (p picked, err error) {
-	ways := v.ways(r.Needs)
-	if len(ways) == 0 {
-		return p, &ConsentError{Reason: ConnMisconfigured}
+	ways, err := v.waysOf(r)
+	if err != nil {
+		return p, err
 	}
 	var broken []string
 	err = v.store.View(ctx, func(tx Tx) error {
@@ -201,7 +201,10 @@ func (v *Vault) prove(tx Tx, r Request, p *picked) error {
 	if missing := p.conn.Provider().Missing(granted, p.need); len(missing) > 0 {
 		return v.lacks(UnderScoped, *p, missing)
 	}
-	var err error
+	err := v.fit(r.Ceiling, p)
+	if err != nil {
+		return err
+	}
 	p.access, err = tx.Access().Get(p.row.User, v.agentKey(r.Agent), p.row.ID)
 	allowed := false
 	if err == nil {

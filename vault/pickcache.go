@@ -40,6 +40,7 @@ func (v *Vault) pickKey(r Request) string {
 	b = appendPart(b, v.Pseudonym(r.Caller))
 	b = appendPart(b, v.agentKey(r.Agent))
 	b = appendPart(b, r.Account)
+	b = appendCeiling(b, r.Ceiling)
 	for _, n := range r.Needs {
 		b = appendPart(b, n.Connection)
 		b = appendPart(b, n.Provider)
@@ -143,5 +144,5 @@ func (v *Vault) recall(key string, r Request) (picked, bool) {
 	if !ok || openJSON(dek, v.place(p.row, colAccess), p.row.AccessCT, &p.tokens.access) != nil {
 		return p, false
 	}
-	return p, v.usable(p, nil) && !v.early(p) && v.open(p.access, r.Call)
+	return p, v.usable(p, nil) && !v.early(p) && v.lasts(p, r.MinTTL) && v.open(p.access, r.Call)
 }

@@ -33,16 +33,19 @@ func (f *forcedLimits) allow(grant string, now time.Time) bool {
 // processes, on a context of its own: a caller that goes away takes nothing with
 // it. When it answers nil the row has moved on, and picking it again says where to.
 // Its errors are *ConsentError, and the caller's own cancellation.
-func (v *Vault) refresh(ctx context.Context, p picked, stale *provider.Bearer) error {
-	flight := p.row.ID
-	if stale != nil { // what is enough for a refresh by the clock may not be for a forced one
-		flight += "/" + strconv.FormatInt(stale.Generation, 10)
+func (v *Vault) refresh(ctx context.Context, w wanted) error {
+	flight := w.row.ID
+	if w.stale != nil { // what is enough for a refresh by the clock may not be for a forced one
+		flight += "/" + strconv.FormatInt(w.stale.Generation, 10)
+	}
+	if w.ttl > 0 { // nor for one that must bring a longer life
+		flight += "/" + w.ttl.String()
 	}
 	if !v.work.enter() {
 		return degraded(errClosed)
 	}
 	done := v.refreshes.DoChan(flight, func() (any, error) {
-		return nil, degraded(v.refreshOnce(context.WithoutCancel(ctx), wanted{picked: p, stale: stale}))
+		return nil, degraded(v.refreshOnce(context.WithoutCancel(ctx), w))
 	})
 	answered := make(chan error, 1)
 	go func() {

@@ -50,7 +50,7 @@ func (p *Provider) Describe(scope string) (text ScopeText, ok bool) {
 func (p *Provider) IdentityOnly(scope string) bool {
 	n := p.Normalize(scope)
 	same := func(s string) bool { return p.Normalize(s) == n }
-	return slices.ContainsFunc([]string{"openid", "email", "profile", "offline_access"}, same) || slices.ContainsFunc(p.Scope.Always, same)
+	return slices.ContainsFunc([]string{"openid", "email", "profile", "offline_access", p.Refresh.NeedsScope}, same) || slices.ContainsFunc(p.Scope.Always, same)
 }
 
 func (p *Provider) listed(scope string) bool {

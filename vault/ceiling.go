@@ -1,0 +1,119 @@
+package vault
+
+import (
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"github.com/grantry/grantry/vault/provider"
+)
+
+// Ceiling bounds what a token can do that leaves the program. Scopes that only
+// say whose account it is, or that keep it connected (provider.IdentityOnly), do not count.
+type Ceiling struct {
+	// Scopes are the widest that a token may have, by the provider's cover rules; none = no token at all.
+	Scopes []string
+	// Wider says that the account's own token will do where its vendor cannot narrow one.
+	Wider bool
+}
+
+// Exchanged says that a token leaves the program, and for whom. It stands in the entry "token.exchanged".
+type Exchanged struct {
+	Subject string   `json:"subject,omitempty"`  // kind of subject token: "access_token", "refresh_token", "jwt"
+	Issued  string   `json:"issued,omitempty"`   // what is handed out: "access_token" or "proxy_token"
+	Actors  []string `json:"actors,omitempty"`   // the act chain (RFC 8693 §4.1), outermost first
+	Context string   `json:"context,omitempty"`  // audit_context of a worker assertion
+	TokenID string   `json:"token_id,omitempty"` // jti or keyed hash of the subject token, never the token
+}
+
+// excess is what of granted scopes the ceiling does not allow.
+func (c *Ceiling) excess(p *provider.Provider, granted []string) (out []string) {
+	for _, s := range granted {
+		if !c.allows(p, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func (c *Ceiling) allows(p *provider.Provider, scope string) bool {
+	return p.IdentityOnly(scope) || p.Covers(c.Scopes, scope)
+}
+
+// under are the ways that the ceiling allows, with what of their needs it
+// allows. beyond are the scopes of the others that it does not.
+func (c *Ceiling) under(ways []way) (out []way, beyond []string) {
+	for _, w := range ways {
+		p := w.conn.Provider()
+		groups := make([][]string, 0, len(w.need.Groups))
+		var over []string
+		for _, g := range w.need.Groups {
+			kept := slices.DeleteFunc(slices.Clone(g), func(s string) bool { return !c.allows(p, s) })
+			if len(kept) == 0 && len(g) > 0 {
+				over = append(over, g[0])
+			}
+			groups = append(groups, kept)
+		}
+		if beyond = append(beyond, over...); len(over) == 0 {
+			w.need.Groups = groups
+			out = append(out, w)
+		}
+	}
+	return out, beyond
+}
+
+// waysOf are the connections that could serve a request.
+func (v *Vault) waysOf(r Request) ([]way, error) {
+	ways := v.ways(r.Needs)
+	if len(ways) == 0 {
+		return nil, &ConsentError{Reason: ConnMisconfigured}
+	}
+	if r.Ceiling == nil {
+		return ways, nil
+	}
+	under, beyond := r.Ceiling.under(ways)
+	if len(under) == 0 {
+		return nil, &ConsentError{Reason: CannotNarrow, Options: newOptions(ways), Excess: provider.Union(beyond, nil)}
+	}
+	return under, nil
+}
+
+// fit proves that what goes out for p can do no more than the ceiling allows.
+func (v *Vault) fit(c *Ceiling, p *picked) error {
+	if c == nil {
+		return nil
+	}
+	excess := c.excess(p.conn.Provider(), provider.ParseScopes(p.row.Scopes))
+	if len(excess) == 0 || c.Wider {
+		return nil
+	}
+	e := v.lacks(CannotNarrow, *p, nil)
+	e.Excess = excess
+	return e
+}
+
+// appendCeiling is its part of a pick's key. None and an empty one are not the same.
+func appendCeiling(b []byte, c *Ceiling) []byte {
+	if c == nil {
+		return binary.BigEndian.AppendUint32(b, 0)
+	}
+	b = binary.BigEndian.AppendUint32(b, uint32(len(c.Scopes))+1)
+	for _, s := range c.Scopes {
+		b = appendPart(b, s)
+	}
+	if c.Wider {
+		return append(b, 1)
+	}
+	return append(b, 0)
+}
+
+// lasts says whether the token at hand lives for that long yet. One without a known end does.
+func (v *Vault) lasts(p picked, ttl time.Duration) bool {
+	return ttl <= 0 || p.row.AccessExp == 0 || p.row.AccessExp-v.now() >= ttl.Milliseconds()
+}
+
+// lengthens says whether a refresh could bring a token that lives longer than the
+// one at hand: not where there is none to be had, nor right after the last one (G10).
+func (v *Vault) lengthens(p picked, ttl time.Duration) bool {
+	return !v.lasts(p, ttl) && p.row.RefreshCT != nil && !v.justNow(p.row)
+}
