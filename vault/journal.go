@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -81,6 +82,7 @@ func (j *journal) commit(ctx context.Context, v *Vault, m *member) error {
 
 func (j *journal) lead(ctx context.Context, v *Vault, g *group) {
 	j.turn.Lock()
+	runtime.Gosched() // those whom the last group has just woken ask again first: groups of one would cost a transaction each
 	j.mu.Lock()
 	j.next = nil
 	synced := g.synced || j.strict
