@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"io/fs"
+	"strconv"
 
 	"modernc.org/sqlite"
 )
@@ -51,3 +52,13 @@ func OpenPostgresWith(ctx context.Context, cfg PostgresConfig, migrations fs.FS)
 
 // SetIdleLimit has the server wait so long for a writer that says nothing.
 func SetIdleLimit(s *Store, limit string) { s.dialect.(*postgres).idleLimit = limit }
+
+// MaxPages bounds the file as the connections that write see it.
+func MaxPages(ctx context.Context, s *Store, n int) error {
+	for _, p := range []pool{s.writer, s.appender} {
+		if _, err := p.db.ExecContext(ctx, "PRAGMA max_page_count = "+strconv.Itoa(n)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

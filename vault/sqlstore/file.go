@@ -44,8 +44,9 @@ func makeFolder(dir string) (fs.FileInfo, error) {
 	return os.Stat(dir)
 }
 
-// checkFiles refuses a file of the database that others can use. It looks at
-// names only: to open and close the database would drop SQLite's locks.
+// checkFiles refuses a file of the database that others can use, or that this
+// process cannot write: SQLite would open it all the same, and fail later. It looks
+// at names only: to open and close the database would drop SQLite's locks.
 func checkFiles(path string) error {
 	for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
 		info, err := os.Stat(path + suffix)
@@ -60,6 +61,9 @@ func checkFiles(path string) error {
 		}
 		if othersMay(info, 0o077) {
 			return &PermissionError{Path: path + suffix, Mode: info.Mode().Perm()}
+		}
+		if err := mayWrite(path+suffix, info); err != nil {
+			return &fs.PathError{Op: "opening for writing", Path: path + suffix, Err: err}
 		}
 	}
 	return nil

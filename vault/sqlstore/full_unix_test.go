@@ -114,15 +114,20 @@ func readOnlyChild(ctx context.Context, path, _ string) error {
 
 const nobody = 65534
 
-// TestReadOnlyFolder opens where nothing can be written, new and with a vault.
-func TestReadOnlyFolder(t *testing.T) {
+// TestReadOnly opens a folder, new and with a vault, and a file that cannot be written.
+func TestReadOnly(t *testing.T) {
 	t.Parallel()
-	for _, existing := range []bool{false, true} {
+	for name, test := range map[string]struct {
+		existing bool
+		only     string // what is read-only
+	}{
+		"new folder": {only: "."}, "folder": {existing: true, only: "."}, "file": {existing: true, only: "vault.db"},
+	} {
 		path := filepath.Join(shared(t), "vault", "vault.db")
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if existing {
+		if test.existing {
 			if err := openStore(t, path).Close(); err != nil {
 				t.Fatal(err)
 			}
@@ -134,11 +139,11 @@ func TestReadOnlyFolder(t *testing.T) {
 				}
 			}
 		}
-		if err := os.Chmod(filepath.Dir(path), 0o500); err != nil { //nolint:gosec // a folder needs its x bit
+		if err := os.Chmod(filepath.Join(filepath.Dir(path), test.only), 0o500); err != nil { //nolint:gosec // a folder needs its x bit
 			t.Fatal(err)
 		}
 		if out, err := runChild(t, "readonly", path, ""); err != nil {
-			t.Errorf("with a vault %t: %v\n%s", existing, err, out)
+			t.Errorf("%s: %v\n%s", name, err, out)
 		}
 	}
 }

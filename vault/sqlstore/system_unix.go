@@ -13,6 +13,11 @@ import (
 // othersMay says whether group or others have one of bits.
 func othersMay(info fs.FileInfo, bits fs.FileMode) bool { return info.Mode().Perm()&bits&0o077 != 0 }
 
+// mayWrite says whether this process can write a file, also where the file system is mounted read-only.
+func mayWrite(path string, _ fs.FileInfo) error {
+	return unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS)
+}
+
 // tryLock answers false when another open file holds the lock.
 func tryLock(f *os.File) (bool, error) {
 	for {

@@ -12,6 +12,14 @@ import (
 // user's own folders are that user's by default.
 func othersMay(fs.FileInfo, fs.FileMode) bool { return false }
 
+// mayWrite looks at the read-only attribute.
+func mayWrite(_ string, info fs.FileInfo) error {
+	if info.Mode().Perm()&0o200 == 0 {
+		return fs.ErrPermission
+	}
+	return nil
+}
+
 // tryLock answers false when another open file holds the lock.
 func tryLock(f *os.File) (bool, error) {
 	const flags = windows.LOCKFILE_EXCLUSIVE_LOCK | windows.LOCKFILE_FAIL_IMMEDIATELY
