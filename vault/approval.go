@@ -140,6 +140,7 @@ func (v *Vault) ApproveInClient(ctx context.Context, p Person, id string, f Appr
 
 // DeclineInClient is the owner's no in a dialog of their client.
 func (v *Vault) DeclineInClient(ctx context.Context, p Person, id string) error {
+	var held *owed
 	err := v.store.Update(ctx, func(tx Tx) error {
 		a, err := v.approvalOf(tx, p.Caller, id)
 		if err != nil {
@@ -149,8 +150,10 @@ func (v *Vault) DeclineInClient(ctx context.Context, p Person, id string) error 
 		if err != nil {
 			return err
 		}
-		return v.declined(tx, &t)
+		held, err = v.declined(tx, &t)
+		return err
 	})
 	v.bell.ring()
+	v.giveUp(ctx, err, held)
 	return err
 }

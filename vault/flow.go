@@ -266,15 +266,18 @@ func (v *Vault) vendorSaidNo(ctx context.Context, fl flow, code string) error {
 	if code != "access_denied" {
 		return v.failed(ctx, fl, &FlowError{Failure: FlowVendor})
 	}
+	var held *owed
 	err := v.store.Update(ctx, func(tx Tx) error {
 		t, err := v.ticket(tx, v.handleOf(fl.Ticket))
 		if err != nil || t.Over() {
 			return err
 		}
 		t.Failure = FlowDenied
-		return v.declined(tx, &t)
+		held, err = v.declined(tx, &t)
+		return err
 	})
 	v.bell.ring()
+	v.giveUp(ctx, err, held)
 	return &FlowError{Failure: FlowDenied, Connection: fl.Connection, Ticket: fl.Ticket, Err: err}
 }
 

@@ -188,9 +188,7 @@ func (v *Vault) RefuseHeld(ctx context.Context, handle string, p Person) (t Tick
 		return v.putTicket(tx, v.Pseudonym(p.Caller), &t)
 	})
 	v.bell.ring()
-	if err == nil && o != nil {
-		_, _ = v.settle(context.WithoutCancel(ctx), o) // it notes what the vendor does not confirm, and is asked again
-	}
+	v.giveUp(ctx, err, o)
 	return t, err
 }
 

@@ -152,6 +152,9 @@ func TestHeldIsGivenBack(t *testing.T) {
 		if _, _, err := b.confirm(vault.Ticket{ID: tk.ID}, alice); err == nil {
 			t.Errorf("%s: confirmed all the same", name)
 		}
+		if n := b.gone(); n == 0 && (name == "refused" || name == "declined") {
+			t.Errorf("%s: its person said no, and the vendor is not told at once", name)
+		}
 		b.clock.add(3 * time.Minute) // where the vendor is told in the background
 		if _, _, err := b.RetryRevocations(t.Context()); err != nil {
 			t.Fatal(err)

@@ -151,7 +151,7 @@ func (v *Vault) stopTickets(tx Tx, user string, s StopScope) (n int, err error) 
 		if t.Agent == (Agent{}) || !v.stops(s, t.Agent, t.Options) {
 			continue
 		}
-		if err := v.closeTicket(tx, &t, "stopped"); err != nil { // without the pause that follows a no
+		if _, err := v.closeTicket(tx, &t, "stopped"); err != nil { // without the pause that follows a no; a vendor is told in the background: stopping waits for nobody
 			return 0, err
 		}
 		n++

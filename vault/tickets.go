@@ -312,37 +312,49 @@ func (v *Vault) answerable(tx Tx, handle string, p Person) (Ticket, error) {
 
 // Decline ends a ticket by its owner's word. The agent is not answered with a link for a while (R14).
 func (v *Vault) Decline(ctx context.Context, handle string, p Person) (t Ticket, err error) {
+	var held *owed
 	err = v.store.Update(ctx, func(tx Tx) error {
 		if t, err = v.answerable(tx, handle, p); err != nil {
 			return err
 		}
-		return v.declined(tx, &t)
+		held, err = v.declined(tx, &t)
+		return err
 	})
 	v.bell.ring()
+	v.giveUp(ctx, err, held)
 	return t, err
 }
 
-func (v *Vault) declined(tx Tx, t *Ticket) error {
+// giveUp tells the vendor of what was held and its person does not want, now that err says
+// it is written down. What the vendor does not confirm it is asked again in the background.
+func (v *Vault) giveUp(ctx context.Context, err error, held *owed) {
+	if err == nil && held != nil {
+		_, _ = v.settle(context.WithoutCancel(ctx), held)
+	}
+}
+
+// declined answers what the vendor is owed for what the ticket held, nil for nothing.
+func (v *Vault) declined(tx Tx, t *Ticket) (held *owed, err error) {
 	for _, o := range t.Options {
 		if err := v.putBackOff(tx, v.Pseudonym(t.Owner.Caller), t.Agent, o.Connection, false); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	return v.closeTicket(tx, t, string(t.Reason))
 }
 
 // closeTicket ends a ticket by its owner's no, with all that hangs on it.
-func (v *Vault) closeTicket(tx Tx, t *Ticket, reason string) error {
-	if _, err := v.dropHeld(tx, t, "declined"); err != nil { // the vendor is told in the background
-		return err
+func (v *Vault) closeTicket(tx Tx, t *Ticket, reason string) (held *owed, err error) {
+	if held, err = v.dropHeld(tx, t, "declined"); err != nil {
+		return nil, err
 	}
 	t.State = TicketDeclined
 	if err := v.putTicket(tx, v.Pseudonym(t.Owner.Caller), t); err != nil {
-		return err
+		return nil, err
 	}
 	e := v.ticketEntry("ticket.declined", *t)
 	e.Reason = reason
-	return errors.Join(v.append(tx, e), v.unapproved(tx, *t, ApprovalDeclined))
+	return held, errors.Join(v.append(tx, e), v.unapproved(tx, *t, ApprovalDeclined))
 }
 
 // AskAgain answers a new ticket for an expired one, to its owner only.
