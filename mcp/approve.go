@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/grantry/grantry/tools"
@@ -46,7 +47,7 @@ func (s *Server) permitted(ctx context.Context, c *call) error {
 	}
 	if id != "" {
 		c.source.approval = id
-		return nil
+		return c.recall(ctx)
 	}
 	if err := s.spent(ctx, c); err != nil {
 		return err
@@ -75,17 +76,50 @@ func (s *Server) spent(ctx context.Context, c *call) error {
 	return nil
 }
 
+// recall reads what its person saw of a call that they approved. Nobody saw any of one that runs under a standing approval.
+func (c *call) recall(ctx context.Context) error {
+	a, err := c.vault.Approval(ctx, c.person.Caller, c.source.approval)
+	c.changes = a.Changes
+	return unless(vault.ErrNotFound, err)
+}
+
 // preview reads what an update would change, for the person who is asked.
-func (c *call) preview(ctx context.Context) error {
+func (c *call) preview(ctx context.Context) (err error) {
+	c.changes, err = c.look(ctx)
+	return err
+}
+
+// look is what an update would change now; nil where the tool does not say.
+func (c *call) look(ctx context.Context) (out []vault.Change, err error) {
+	c.source.looks = true
+	defer func() { c.source.looks = false }()
 	changes, err := c.entry.vendor.Preview(ctx, &c.source, c.args)
-	if err != nil {
+	if err != nil || changes == nil {
+		return nil, err
+	}
+	out = []vault.Change{}
+	for _, x := range changes {
+		out = append(out, vault.Change(x))
+	}
+	return out, nil
+}
+
+var errChanged = errors.New("what a call would change is not any more what its person saw")
+
+// asSeen is errChanged when an approved update would overwrite something that its
+// person has not seen: what is there now is compared with what stood on the page. The approval is then void.
+func (c *call) asSeen(ctx context.Context) error {
+	if c.source.approval == "" || c.changes == nil {
+		return nil
+	}
+	now, err := c.look(ctx)
+	if err != nil || slices.Equal(now, c.changes) {
 		return err
 	}
-	c.changes = nil
-	for _, x := range changes {
-		c.changes = append(c.changes, vault.Change(x))
+	if err := c.vault.Withdraw(ctx, c.person.Caller, c.source.approval); err != nil {
+		return err
 	}
-	return nil
+	return errChanged
 }
 
 // approved reads the argument `approval`. The call then is the one that was

@@ -173,6 +173,9 @@ func (c *call) outcome(ctx context.Context) (result, reason string) {
 	if _, ok := errors.AsType[*vault.RanError](c.err); ok {
 		return "refused", "already_ran"
 	}
+	if errors.Is(c.err, errChanged) {
+		return "refused", "changed"
+	}
 	if _, ok := errors.AsType[*tools.InputError](c.err); ok {
 		return "refused", "arguments"
 	}

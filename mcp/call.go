@@ -152,6 +152,9 @@ func (s *Server) run(ctx context.Context, c *call) (*tools.Result, error) {
 	if err := s.permitted(ctx, c); err != nil {
 		return nil, err
 	}
+	if err := c.asSeen(ctx); err != nil {
+		return nil, err
+	}
 	c.source.begin()
 	return c.entry.run(ctx, c)
 }

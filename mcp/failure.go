@@ -24,6 +24,9 @@ func (s *Server) failure(ctx context.Context, c *call, err error) *mcpgo.CallToo
 	if e, ok := errors.AsType[*vault.RanError](err); ok {
 		return failed(wordsRan(c.entry.tool.Name, e.At, s.cfg.Now()))
 	}
+	if errors.Is(err, errChanged) {
+		return failed(wordsChanged(c.entry.tool.Name))
+	}
 	if e, ok := errors.AsType[*vault.ConsentError](err); ok {
 		if e.Err != nil {
 			s.log.WarnContext(ctx, "no token", "tool", c.entry.tool.Name, "reason", string(e.Reason), "error", e.Err, "reference", c.source.call)

@@ -130,6 +130,20 @@ func (f *fakeVault) TakeApproved(ctx context.Context, owner vault.Caller, agent 
 	return a, nil
 }
 
+func (f *fakeVault) Withdraw(_ context.Context, owner vault.Caller, id string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a := f.approval(owner, id)
+	switch {
+	case a == nil:
+		return vault.ErrNotFound
+	case a.State == vault.ApprovalRan:
+		return &vault.RanError{At: a.Ran}
+	}
+	a.State = vault.ApprovalDeclined
+	return nil
+}
+
 func (f *fakeVault) ApproveInClient(_ context.Context, p vault.Person, id string, yes vault.ApproveFor) error {
 	return f.inClient(p, id, vault.TicketDone, yes)
 }

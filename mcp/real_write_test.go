@@ -175,6 +175,91 @@ func TestRealPreview(t *testing.T) {
 	}
 }
 
+// A record that changes between the yes and the call is not overwritten: the call
+// writes nothing, the approval is over, and the next call asks with what is there now.
+func TestChangedSinceApproved(t *testing.T) {
+	t.Parallel()
+	const record = `"object":"Opportunity","id":"006Qy0000000001IAX"`
+	for name, again := range map[string]func(id string) string{
+		"by its id":          func(id string) string { return fmt.Sprintf(`{"approval":%q}`, id) },
+		"with its arguments": func(string) string { return `{` + record + `,"fields":{"Amount":150000}}` },
+	} {
+		r := newRealWith(t, crm.Tools(), "salesforce")
+		c := r.connect("stdio", true, capNone)
+		r.consent(t, linkIn(t, c.call("connections_connect", `{"connection":"salesforce"}`)))
+		update := func(fields string) answer {
+			return c.call("crm_update_record", `{`+record+`,"fields":{`+fields+`}}`)
+		}
+		a := update(`"Amount":150000`)
+		r.consent(t, linkIn(t, a))
+		between := update(`"Amount":7`) // somebody else's change, as far as the first call knows
+		r.consent(t, linkIn(t, between))
+		if done := update(`"Amount":7`); done.tool(t).IsError {
+			t.Fatalf("%s: the change between: %s", name, done.raw)
+		}
+		isText(t, c.call("crm_update_record", again(idIn(t, a))), "nothing was written")
+		r.amount(t, c, "7")
+		isText(t, c.call("crm_update_record", fmt.Sprintf(`{"approval":%q}`, idIn(t, a))), "no longer fits what is there")
+		fresh := update(`"Amount":150000`)
+		shown, err := r.v.Approval(t.Context(), r.person.Caller, idIn(t, fresh))
+		if diff := cmp.Diff([]vault.Change{{Field: "Amount", Was: "7", Becomes: "150000"}}, shown.Changes); diff != "" || err != nil {
+			t.Errorf("%s: the new question: %v %s", name, err, diff)
+		}
+		r.consent(t, linkIn(t, fresh))
+		if done := update(`"Amount":150000`); done.tool(t).IsError {
+			t.Errorf("%s: the call that was seen: %s", name, done.raw)
+		}
+		r.amount(t, c, "150000")
+		r.audited(t, "approval.ended", "approval.ran")
+	}
+}
+
+func (r *real) amount(t *testing.T, c *client, want string) {
+	t.Helper()
+	read := c.call("crm_query", `{"query":"SELECT Amount FROM Opportunity WHERE Id = '006Qy0000000001IAX'"}`)
+	if !strings.Contains(read.tool(t).text(), `"Amount":`+want+`,`) {
+		t.Errorf("it is %s, want %s", read.raw, want)
+	}
+}
+
+// Access for one call is the write's own: what was read for the question about it did not use it up.
+func TestPreviewLeavesOnce(t *testing.T) {
+	t.Parallel()
+	r := newRealWith(t, crm.Tools(), "salesforce")
+	first := r.connect("stdio", true, capNone)
+	r.consent(t, linkIn(t, first.call("connections_connect", `{"connection":"salesforce"}`)))
+	list, err := r.v.AccessList(t.Context(), r.person.Caller)
+	if err != nil || len(list) != 1 {
+		t.Fatalf("access %+v, %v", list, err)
+	}
+	if err := r.v.RevokeAccess(t.Context(), r.person.Caller, list[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	update := func() answer {
+		return first.call("crm_update_record", `{"object":"Opportunity","id":"006Qy0000000001IAX","fields":{"Amount":150000}}`)
+	}
+	r.once(t, linkIn(t, first.call("crm_query", `{"query":"SELECT Id FROM Opportunity"}`)))
+	for range 2 { // the question is asked twice, and looks twice
+		isText(t, update(), "would change something")
+	}
+	r.consent(t, linkIn(t, update()))
+	if done := update(); done.tool(t).IsError {
+		t.Fatalf("the update: %s", done.raw)
+	}
+	if a := update(); !strings.Contains(string(a.raw), "not yet opened to this agent") {
+		t.Errorf("once was for one call, then: %s", a.raw)
+	}
+}
+
+// once answers a link that lacks access alone for one call.
+func (r *real) once(t *testing.T, link string) {
+	t.Helper()
+	s, err := r.v.Allow(t.Context(), vault.Answer{Handle: strings.TrimPrefix(link, publicURL+"/consent/"), Person: r.person, Once: true})
+	if err != nil || s.AuthURL != "" {
+		t.Fatalf("allowing once: %+v, %v", s, err)
+	}
+}
+
 // counting counts the messages that Slack is asked to post.
 func (r *real) counting(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {

@@ -21,6 +21,7 @@ type source struct {
 
 	account  string // id of the account that an approved call runs on, "" = what the arguments say
 	approval string // what a write runs under, "" = nothing that has to be spent
+	looks    bool   // reads for the question about a write, and spends nothing
 
 	mu    sync.Mutex
 	needs []provider.Need
@@ -58,10 +59,14 @@ func (s *source) exchange(ctx context.Context, needs []provider.Need, account st
 	if s.account != "" {
 		account = s.account
 	}
-	t, err := s.vault.Exchange(ctx, vault.Request{
+	r := vault.Request{
 		Caller: s.person.Caller, Agent: s.agent, Needs: needs, Account: account,
-		Tool: s.tool, Call: s.call, Approval: s.approval, Stale: stale,
-	})
+		Tool: s.tool, Call: s.call, Approval: s.approval, Look: s.looks, Stale: stale,
+	}
+	if s.looks {
+		r.Approval = ""
+	}
+	t, err := s.vault.Exchange(ctx, r)
 	if err != nil {
 		return provider.Bearer{}, err
 	}

@@ -27,6 +27,7 @@ type Approver interface {
 	Approved(ctx context.Context, r vault.Request, w vault.Write) (id string, err error)
 	TakeApproved(ctx context.Context, owner vault.Caller, agent vault.Agent, tool, id string) (vault.Approval, error)
 	Approval(ctx context.Context, owner vault.Caller, id string) (vault.Approval, error)
+	Withdraw(ctx context.Context, owner vault.Caller, id string) error
 	ApproveInClient(ctx context.Context, p vault.Person, id string, f vault.ApproveFor) error
 	DeclineInClient(ctx context.Context, p vault.Person, id string) error
 }

@@ -44,7 +44,11 @@ func wordsNoApproval(tool string) string {
 }
 
 func wordsApprovalOver(tool string) string {
-	return fmt.Sprintf("This approval of %s was declined or has run out (an approved call has 5 minutes), so nothing was done. If the person still wants it, call it with its arguments and without \"approval\".", tool)
+	return fmt.Sprintf("This approval of %s was declined, has run out (an approved call has 5 minutes) or no longer fits what is there, so nothing was done. If the person still wants it, call it with its arguments and without \"approval\".", tool)
+}
+
+func wordsChanged(tool string) string {
+	return fmt.Sprintf("What %s would change is not any more what the person saw when they approved it, so nothing was written and the approval is over. Call it again with the same arguments and without \"approval\": the person is asked anew and sees what is there now.", tool)
 }
 
 func wordsRan(tool string, at, now time.Time) string {

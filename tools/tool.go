@@ -150,7 +150,7 @@ func (t Tool) Check(args json.RawMessage) (account string, err error) {
 }
 
 // Preview is what the call would change, for the person who is asked about it: nil
-// where the tool does not say. It reads at the vendor and changes nothing. Errors are those of [Tool.Call].
+// where the tool does not say, empty where nothing would change. It reads at the vendor and changes nothing. Errors are those of [Tool.Call].
 func (t Tool) Preview(ctx context.Context, src Source, args json.RawMessage) ([]Change, error) {
 	if !t.previews {
 		return nil, nil
@@ -231,7 +231,11 @@ func (d definition[In, Out]) prepare(args json.RawMessage) (run, error) {
 			if d.backends[backend].look == nil {
 				return nil, nil
 			}
-			return d.backends[backend].look(ctx, c, in)
+			changes, err := d.backends[backend].look(ctx, c, in)
+			if changes == nil {
+				changes = []Change{}
+			}
+			return changes, err
 		},
 	}, nil
 }

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 )
 
@@ -12,7 +13,7 @@ type Write struct {
 	Destroy     bool
 	Arguments   json.RawMessage
 	Digest      []byte   // SHA-256 of the arguments' RFC 8785 form
-	Changes     []Change // of an update: what was and what would be; nil where the tool does not say
+	Changes     []Change // of an update: what was and what would be; nil where nobody looked, empty where nothing would change
 }
 
 // Change is one field of an update.
@@ -115,6 +116,26 @@ func (v *Vault) TakeApproved(ctx context.Context, owner Caller, agent Agent, too
 		return Approval{}, ErrGone
 	}
 	return a, nil
+}
+
+// Withdraw voids an approved write that has not run, because what its person saw
+// on the page holds no more; what stands for a while is no such write. Errors: ErrNotFound, *RanError.
+func (v *Vault) Withdraw(ctx context.Context, owner Caller, id string) error {
+	return v.store.Update(ctx, func(tx Tx) error {
+		a, err := v.approvalOf(tx, owner, id)
+		switch {
+		case err != nil:
+			return err
+		case a.State == ApprovalRan:
+			return &RanError{At: a.Ran}
+		case a.State != ApprovalApproved:
+			return nil
+		}
+		a.State = ApprovalDeclined
+		e := v.approvalEntry("approval.ended", a)
+		e.Reason = "changed"
+		return errors.Join(v.putApproval(tx, v.Pseudonym(owner), a), v.append(tx, e))
+	})
 }
 
 // ApproveInClient is the owner's yes to a write in a dialog of their client

@@ -21,6 +21,8 @@ type Request struct {
 	Call    string // id of the tool call: access "once" holds for all exchanges of one call
 	// Approval is what a write runs under (Vault.Approved): it is spent in the transaction that releases the token. A further exchange of the same Call is free.
 	Approval string
+	// Look says that the token is to read what a write would change, for the person who is asked: it leaves access for one call to that write.
+	Look bool
 	// Stale is the bearer that the API refused with 401: the row is read again, and at most one refresh forced.
 	Stale *provider.Bearer
 	// Ceiling bounds what the token can do; nil = what the grant has (tools: the token does not leave the program).
@@ -223,7 +225,7 @@ func (v *Vault) still(tx Tx, r Request, p picked) error {
 	if !same || !v.open(a, r.Call) {
 		return errMoved
 	}
-	if a.Once != onceOpen {
+	if a.Once != onceOpen || r.Look {
 		return nil
 	}
 	once, err := v.spent(a, r.Call)

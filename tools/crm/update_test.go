@@ -104,7 +104,7 @@ func TestUpdateInTheSandbox(t *testing.T) {
 	if err != nil || res.Summary != "Opportunity "+northwind+": Amount, NextStep, StageName" {
 		t.Fatalf("%+v, %v", res, err)
 	}
-	if again := preview(); again != nil {
+	if again := preview(); len(again) != 0 {
 		t.Errorf("the same again would change %+v", again)
 	}
 	out := tooltest.Call[crm.RecordList](t, query(t), src, `{"query":"SELECT StageName, Amount, NextStep, IsWon FROM Opportunity WHERE Id = '`+northwind+`'"}`)
