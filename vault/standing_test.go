@@ -41,6 +41,38 @@ func TestStandingApproval(t *testing.T) {
 	}
 }
 
+// A yes for today ends at the next midnight of this machine's clock, on the dot, also one that is given a minute before.
+func TestStandingToday(t *testing.T) {
+	t.Parallel()
+	for _, hour := range []int{0, 9, 23} {
+		b := newBench(t)
+		now := b.clock.Now().Local()
+		y, m, d := now.Date()
+		b.clock.add(time.Date(y, m, d+1, hour, 59, 0, 0, time.Local).Sub(now))
+		midnight := time.Date(y, m, d+2, 0, 0, 0, 0, time.Local)
+		b.connect(alice, agent)
+		b.approve(b.ask(alice, agent, write(`{"n":1}`)), alice, vault.ApproveToday)
+		id := b.approved(alice, agent, write(`{"n":2}`))
+		all, err := b.StandingApprovals(t.Context(), alice.Caller)
+		if err != nil || len(all) != 1 || all[0].ID != id || !all[0].Until.Equal(midnight) {
+			t.Fatalf("at %d: %q of %+v, %v; want an end at %v", hour, id, all, err, midnight)
+		}
+		b.clock.add(midnight.Sub(b.clock.Now()) - time.Millisecond)
+		if got := b.approved(alice, agent, write(`{"n":3}`)); got != id {
+			t.Errorf("at %d: a moment before midnight %q stands, want %q", hour, got, id)
+		}
+		b.token(writing(alice, agent, "c1", id))
+		b.clock.add(time.Millisecond)
+		if got := b.approved(alice, agent, write(`{"n":3}`)); got != "" {
+			t.Errorf("at %d: it stands after midnight: %q", hour, got)
+		}
+		b.refused(writing(alice, agent, "c2", id))
+		if all, err := b.StandingApprovals(t.Context(), alice.Caller); err != nil || len(all) != 0 {
+			t.Errorf("at %d: after midnight: %+v, %v", hour, all, err)
+		}
+	}
+}
+
 // A standing approval ends by its person's word, and with the agent's access to the account.
 func TestStandingApprovalIsEnded(t *testing.T) {
 	t.Parallel()
