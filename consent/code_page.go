@@ -63,10 +63,15 @@ func (h *Handler) tryCode(v *visit, back comeBack) {
 		return
 	}
 	place := placeOf(v.r)
-	if until, ok := h.signInTries.take(place); !ok {
+	until, err := h.signInTries.take(v.ctx(), place)
+	switch {
+	case errors.Is(err, errTries):
 		h.noteSignIn(v, "too_many")
 		page.Problem = h.say("code.too_many", "when", h.pages.until(h.cfg.Now(), until))
 		h.askCode(v, http.StatusTooManyRequests, page)
+		return
+	case err != nil:
+		h.broken(v, "counting codes", err)
 		return
 	}
 	who, err := h.takeCode(v.ctx(), code)
@@ -78,8 +83,15 @@ func (h *Handler) tryCode(v *visit, back comeBack) {
 	case err != nil:
 		h.broken(v, "taking sign-in code", err)
 	default:
-		h.signInTries.giveBack(place)
+		h.forgive(v, h.signInTries, place)
 		h.letIn(v, who, back.Path)
+	}
+}
+
+// forgive forgets a try whose code was right. One that stays counted only makes the next wrong codes fewer.
+func (h *Handler) forgive(v *visit, t *tries, place string) {
+	if err := t.giveBack(v.ctx(), place); err != nil {
+		h.cfg.Logger.Warn("a right code stays counted", "error", err)
 	}
 }
 

@@ -7,10 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
-	"sync"
-	"time"
 )
 
 const (
@@ -18,10 +15,6 @@ const (
 	// word, and no letter that looks like a digit (RFC 8628 §6.1).
 	codeLetters = "BCDFGHJKLMNPQRSTVWXZ"
 	codeLength  = 8
-
-	triesEvery = 10 * time.Minute
-	triesOfOne = 5  // wrong codes within triesEvery from one place
-	triesOfAll = 50 // and from all together, of 20^8 codes
 )
 
 // Keys make digests under the vault's own keys (*vault.Vault).
@@ -72,47 +65,6 @@ func randomFrom(r io.Reader) (string, error) {
 		return "", fmt.Errorf("drawing randomness: %w", err)
 	}
 	return base64.RawURLEncoding.EncodeToString(b[:]), nil
-}
-
-// tries bounds how many wrong codes are looked at: few from one place, some
-// more from all. It is counted per process, and a try is counted before it is
-// made, so that many at the same time are no way around.
-type tries struct {
-	now func() time.Time
-
-	mu   sync.Mutex
-	made []try // of the last triesEvery, oldest first: at most triesOfAll
-}
-
-type try struct {
-	place string
-	at    time.Time
-}
-
-// take counts a try from a place, or answers when there may be the next one.
-func (t *tries) take(place string) (until time.Time, ok bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now := t.now()
-	t.made = slices.DeleteFunc(t.made, func(m try) bool { return now.Sub(m.at) >= triesEvery })
-	here := slices.DeleteFunc(slices.Clone(t.made), func(m try) bool { return m.place != place })
-	switch {
-	case len(here) >= triesOfOne:
-		return here[0].at.Add(triesEvery), false
-	case len(t.made) >= triesOfAll:
-		return t.made[0].at.Add(triesEvery), false
-	}
-	t.made = append(t.made, try{place: place, at: now})
-	return time.Time{}, true
-}
-
-// giveBack forgets a try from a place: its code was right.
-func (t *tries) giveBack(place string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if i := slices.IndexFunc(t.made, func(m try) bool { return m.place == place }); i >= 0 {
-		t.made = slices.Delete(t.made, i, i+1)
-	}
 }
 
 // placeOf is where a browser without a person comes from: its address, of IPv6 the /64 that one household has.

@@ -99,12 +99,13 @@ type Vault interface {
 	Notary
 }
 
-// Records keep browser sessions and sign-ins under way, sealed (*vault.Records).
+// Records keep browser sessions, sign-ins under way and wrong codes, sealed (*vault.Records).
 type Records interface {
 	Put(ctx context.Context, kind, handle string, owner vault.Caller, value []byte, ttl time.Duration) error
 	Get(ctx context.Context, kind, handle string) ([]byte, error)
 	Take(ctx context.Context, kind, handle string) ([]byte, error)
 	Delete(ctx context.Context, kind, handle string) error
+	Change(ctx context.Context, kind, handle string, fn func(old []byte) (value []byte, ttl time.Duration, err error)) error
 }
 
 // Config is what the pages are made of. Exactly one of Local and SignIn is set.

@@ -345,6 +345,18 @@ func (r *fakeRecords) Delete(_ context.Context, kind, handle string) error {
 	return nil
 }
 
+func (r *fakeRecords) Change(ctx context.Context, kind, handle string, fn func(old []byte) ([]byte, time.Duration, error)) error {
+	old, err := r.Get(ctx, kind, handle)
+	if err != nil {
+		old = nil
+	}
+	value, ttl, err := fn(old)
+	if err != nil {
+		return err
+	}
+	return r.Put(ctx, kind, handle, vault.Caller{}, value, ttl)
+}
+
 func (r *fakeRecords) handles() (out []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -32,7 +32,8 @@ func New(cfg Config) (*Handler, error) {
 		return nil, err
 	}
 	cfg.fill()
-	h := &Handler{cfg: cfg, origin: http.NewCrossOriginProtection(), signInTries: &tries{now: cfg.Now}, pairTries: &tries{now: cfg.Now}}
+	h := &Handler{cfg: cfg, origin: http.NewCrossOriginProtection()}
+	h.signInTries, h.pairTries = h.triesAt("signin"), h.triesAt("pair")
 	h.public, _ = url.Parse(cfg.PublicURL) // validated
 	h.https = h.public.Scheme == "https"
 	h.sessions = h.newSessions()
@@ -44,6 +45,10 @@ func New(cfg Config) (*Handler, error) {
 		return nil, err
 	}
 	return h, nil
+}
+
+func (h *Handler) triesAt(page string) *tries {
+	return &tries{records: h.cfg.Records, page: page, now: h.cfg.Now}
 }
 
 // Mount puts every page of this package on mux.

@@ -54,14 +54,19 @@ func (h *Handler) pair(v *visit) {
 		return
 	}
 	place := h.cfg.Vault.Pseudonym(v.person.Caller)
-	if until, ok := h.pairTries.take(place); !ok {
+	until, err := h.pairTries.take(v.ctx(), place)
+	switch {
+	case errors.Is(err, errTries):
 		h.note(v, vault.Entry{Kind: "pairing.refused", Reason: "too_many"})
 		page.Problem = h.say("pair.too_many", "when", h.pages.until(h.cfg.Now(), until))
 		h.askPairing(v, http.StatusTooManyRequests, page)
 		return
+	case err != nil:
+		h.broken(v, "counting codes", err)
+		return
 	}
 	var what Pairing
-	err := h.takeJSON(v.ctx(), kindPairing, codeHandle(h.cfg.Vault, kindPairing, code), &what)
+	err = h.takeJSON(v.ctx(), kindPairing, codeHandle(h.cfg.Vault, kindPairing, code), &what)
 	switch {
 	case errors.Is(err, vault.ErrNotFound):
 		h.note(v, vault.Entry{Kind: "pairing.refused", Reason: "code"})
@@ -70,7 +75,7 @@ func (h *Handler) pair(v *visit) {
 	case err != nil:
 		h.broken(v, "taking pairing", err)
 	default:
-		h.pairTries.giveBack(place)
+		h.forgive(v, h.pairTries, place)
 		h.openPaired(v, code, what)
 	}
 }

@@ -3,6 +3,8 @@ package consent_test
 import (
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -116,6 +118,64 @@ func TestPairingTries(t *testing.T) {
 	_, fresh := w.pairing(w.vault, w.records)
 	bob.typeCode(theirs, fresh.Code).want(t, http.StatusSeeOther)
 	w.browser("carol").do(http.MethodPost, "/pair", strings.NewReader("code="+made.Code)).want(t, http.StatusForbidden)
+}
+
+// TestTriesOfAllProcesses: two processes on one vault count wrong codes together,
+// at /pair as at /signin, also when they come at the same time.
+func TestTriesOfAllProcesses(t *testing.T) {
+	t.Parallel()
+	for path, change := range map[string]func(c *consent.Config){
+		"/pair": func(*consent.Config) {},
+		"/signin": func(c *consent.Config) {
+			c.Local, c.SignIn = &vault.Person{Caller: vault.Caller{Issuer: "local:x", Subject: "1000"}}, nil
+		},
+	} {
+		r := newReal(t, change)
+		b := r.browser("alice")
+		p := b.get(path)
+		if path == "/pair" {
+			p = b.signIn(path)
+		}
+		r.pages.Store(r.processes(2))
+		statuses := make(chan int, 12)
+		var all sync.WaitGroup
+		for range cap(statuses) {
+			all.Go(func() { statuses <- b.post(path, p, "code", "BBBB-BBBB").status })
+		}
+		all.Wait()
+		looked := 0
+		for range cap(statuses) {
+			switch status := <-statuses; status {
+			case http.StatusForbidden:
+				looked++
+			case http.StatusTooManyRequests:
+			default:
+				t.Errorf("%s: HTTP %d", path, status)
+			}
+		}
+		if looked != 5 {
+			t.Errorf("%s: two processes looked at %d wrong codes, want 5", path, looked)
+		}
+	}
+}
+
+// processes are n of them on one vault, behind one address that sends to each in turn.
+func (r *real) processes(n int64) *http.ServeMux {
+	r.t.Helper()
+	var each []http.Handler
+	for range n {
+		h, err := consent.New(r.cfg)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		mux := http.NewServeMux()
+		h.Mount(mux)
+		each = append(each, mux)
+	}
+	var turn atomic.Int64
+	front := http.NewServeMux()
+	front.HandleFunc("/", func(w http.ResponseWriter, q *http.Request) { each[turn.Add(1)%n].ServeHTTP(w, q) })
+	return front
 }
 
 // A code whose request cannot be made may be typed again when it can.
