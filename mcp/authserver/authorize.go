@@ -111,6 +111,7 @@ func (s *Server) Authorize(ctx context.Context, r *op.ClientRequest[oidc.AuthReq
 		grant: grant{
 			Client: v.client.ID, Agent: s.agent(v.client, r.Data.RedirectURI), Person: v.person,
 			Scopes: scopesFor(v.client, r.Data.Scopes), Resource: audience, Nonce: r.Data.Nonce,
+			Proves: v.client.document != "" && v.client.keys != nil,
 		},
 		Redirect: r.Data.RedirectURI, State: r.Data.State, Challenge: r.Data.CodeChallenge, Browser: hashed(v.browser),
 	}

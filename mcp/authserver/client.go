@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +16,12 @@ import (
 	"github.com/grantry/grantry/vault/provider"
 )
 
-const kindClient = "authserver-client"
+const (
+	kindClient = "authserver-client"
+
+	// workloadIssuer stands as issuer in the name of a workload as an agent, so that no client of any issuer has it.
+	workloadIssuer = "workload:"
+)
 
 // errUnknownClient says that nobody registered a client id.
 var errUnknownClient = errors.New("no such client")
@@ -35,7 +38,8 @@ type client struct {
 	workload   bool            // it signs people in, and has no tokens for /mcp
 	addresses  []netip.Prefix  // where it may call from; empty = anywhere
 	document   string          // host of its metadata document, "" = it has none
-	secret     provider.Secret // zero = a public client
+	secret     provider.Secret // zero and no keys = a public client
+	keys       KeySource       // private_key_jwt; nil = it has none
 }
 
 // clientOf finds a client by its id: in the config, at the https address that the id is, or among the registered ones.
@@ -44,7 +48,7 @@ func (s *Server) clientOf(ctx context.Context, id string) (*client, error) {
 		return &client{ID: id, Name: id, RedirectURIs: c.RedirectURIs, Type: typeNative, configured: true, secret: c.Secret}, nil
 	}
 	if w, ok := s.cfg.Workloads[id]; ok {
-		return &client{ID: id, Name: id, RedirectURIs: w.RedirectURIs, Type: typeWeb, configured: true, workload: true, secret: w.Secret, addresses: w.Addresses}, nil
+		return &client{ID: id, Name: id, RedirectURIs: w.RedirectURIs, Type: typeWeb, configured: true, workload: true, secret: w.Secret, keys: w.Keys, addresses: w.Addresses}, nil
 	}
 	if strings.HasPrefix(id, "https://") {
 		return s.documents.client(ctx, id)
@@ -86,6 +90,9 @@ func (s *Server) keep(ctx context.Context, c *client) error {
 
 // agent is who acts when this client does, with the address that its answers go to.
 func (s *Server) agent(c *client, redirect string) vault.Agent {
+	if c.workload { // one agent, whether it signs people in or exchanges their tokens
+		return vault.Agent{Issuer: workloadIssuer, ID: c.ID, Name: c.Name, Verified: true}
+	}
 	a := vault.Agent{Issuer: s.cfg.PublicURL, ID: c.ID, Name: c.Name, Host: shownTarget(redirect), Verified: c.configured}
 	if c.document != "" {
 		a.Host = c.document
@@ -93,63 +100,14 @@ func (s *Server) agent(c *client, redirect string) vault.Agent {
 	return a
 }
 
+// confidential says whether a code is worth nothing to anybody else.
+func (c *client) confidential() bool { return c.keys != nil || !c.secret.IsZero() }
+
 // proven says whether an answer at that address reaches this client and nobody
 // else: then a person's yes can be remembered.
 func (c *client) proven(redirect string) bool {
 	t, err := targetOf(redirect)
 	return err == nil && t == targetWeb && c.Registered.IsZero()
-}
-
-// verifyClient proves who sends a request to the token or the revocation endpoint.
-// A metadata document is not fetched here: it could add nothing, since such
-// clients are public, and anybody could make us fetch. The code names its client.
-func (s *Server) verifyClient(ctx context.Context, cc *op.ClientCredentials) (*client, error) {
-	if cc.ClientAssertion != "" || cc.ClientAssertionType != "" {
-		return nil, refusedClient("client assertions are not supported")
-	}
-	var c *client
-	var err error
-	if _, configured := s.cfg.Clients[cc.ClientID]; !configured && strings.HasPrefix(cc.ClientID, "https://") {
-		c = &client{ID: cc.ClientID}
-	} else if c, err = s.clientOf(ctx, cc.ClientID); errors.Is(err, errUnknownClient) {
-		return nil, refusedClient("unknown client")
-	}
-	if err != nil {
-		return nil, s.broken(ctx, err)
-	}
-	if !c.mayCallFrom(peerOf(ctx)) {
-		return nil, refusedClient("this workload may not call from here (addresses)")
-	}
-	if !c.secret.Equal(provider.NewSecret(cc.ClientSecret)) {
-		return nil, refusedClient("client authentication failed")
-	}
-	return c, nil
-}
-
-type peerKey struct{}
-
-// withPeer lets the proof of a client see where the request comes from: op hands on no address.
-func withPeer(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), peerKey{}, r.RemoteAddr)))
-	})
-}
-
-func peerOf(ctx context.Context) string {
-	peer, _ := ctx.Value(peerKey{}).(string)
-	return peer
-}
-
-func (c *client) mayCallFrom(peer string) bool {
-	if len(c.addresses) == 0 {
-		return true
-	}
-	at, err := netip.ParseAddrPort(peer)
-	return err == nil && slices.ContainsFunc(c.addresses, func(p netip.Prefix) bool { return p.Contains(at.Addr().Unmap()) })
-}
-
-func refusedClient(why string) error {
-	return op.NewStatusError(oidc.ErrInvalidClient().WithDescription("%s", why), http.StatusUnauthorized)
 }
 
 // opClient is a client as op sees it, in one request. Which redirect URI may
@@ -171,8 +129,11 @@ func (c opClient) PostLogoutRedirectURIs() []string { return nil }
 // ApplicationType is native, for which op takes every scheme.
 func (c opClient) ApplicationType() op.ApplicationType { return op.ApplicationTypeNative }
 
-// AuthMethod says whether the client has a secret.
+// AuthMethod says whether the client has keys or a secret.
 func (c opClient) AuthMethod() oidc.AuthMethod {
+	if c.keys != nil {
+		return oidc.AuthMethodPrivateKeyJWT
+	}
 	if c.secret.IsZero() {
 		return oidc.AuthMethodNone
 	}

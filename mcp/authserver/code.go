@@ -50,14 +50,11 @@ func (s *Server) grantCode(ctx context.Context, req request) (string, error) {
 // redeem turns a code into a family of tokens, once. A replay with valid
 // parameters ends what the code gave; one with others changes nothing (R49).
 func (s *Server) redeem(ctx context.Context, handle, client, redirect, verifier string) (string, family, error) {
-	raw, err := s.cfg.Records.Get(ctx, kindCode, handle)
-	if errors.Is(err, vault.ErrNotFound) {
-		return "", family{}, errCode
-	}
+	c, err := s.code(ctx, handle)
 	if err != nil {
-		return "", family{}, fmt.Errorf("reading code: %w", err)
+		return "", family{}, err
 	}
-	c, err := s.checkCode(raw, client, redirect, verifier)
+	err = s.checkCode(c, client, redirect, verifier)
 	if err != nil && !errors.Is(err, errReplay) {
 		return "", family{}, err
 	}
@@ -70,7 +67,10 @@ func (s *Server) redeem(ctx context.Context, handle, client, redirect, verifier 
 		return "", f, err
 	}
 	err = s.cfg.Records.Change(ctx, kindCode, handle, func(old []byte) ([]byte, time.Duration, error) {
-		if c, err = s.checkCode(old, client, redirect, verifier); err != nil {
+		if old == nil || json.Unmarshal(old, &c) != nil {
+			return nil, 0, errCode
+		}
+		if err := s.checkCode(c, client, redirect, verifier); err != nil {
 			return nil, 0, err
 		}
 		c.Family = id
@@ -83,22 +83,38 @@ func (s *Server) redeem(ctx context.Context, handle, client, redirect, verifier 
 	return id, f, err
 }
 
-// checkCode holds what a code is bound to; errReplay comes last, so that only valid parameters reveal it.
-func (s *Server) checkCode(raw []byte, client, redirect, verifier string) (c code, err error) {
-	if raw == nil || json.Unmarshal(raw, &c) != nil {
+// code is a code as it is stored now, or errCode.
+func (s *Server) code(ctx context.Context, handle string) (c code, err error) {
+	raw, err := s.cfg.Records.Get(ctx, kindCode, handle)
+	if errors.Is(err, vault.ErrNotFound) {
 		return c, errCode
 	}
+	if err != nil {
+		return c, fmt.Errorf("reading code: %w", err)
+	}
+	if json.Unmarshal(raw, &c) != nil {
+		return code{}, errCode
+	}
+	return c, nil
+}
+
+// noRedirect stands for a redirect URI that a token request leaves out, as OAuth 2.1
+// has it (§10.2): the challenge binds the code to who began. op wants to see one.
+const noRedirect = "none"
+
+// checkCode holds what a code is bound to; errReplay comes last, so that only valid parameters reveal it.
+func (s *Server) checkCode(c code, client, redirect, verifier string) error {
 	sum := sha256.Sum256([]byte(verifier))
 	proof := base64.RawURLEncoding.EncodeToString(sum[:])
 	switch {
-	case c.Client != client, c.Redirect != redirect, subtle.ConstantTimeCompare([]byte(proof), []byte(c.Challenge)) != 1:
-		return c, errCode
+	case c.Client != client, redirect != noRedirect && c.Redirect != redirect, subtle.ConstantTimeCompare([]byte(proof), []byte(c.Challenge)) != 1:
+		return errCode
 	case c.Family != "":
-		return c, errReplay
+		return errReplay
 	case s.cfg.Now().Sub(c.Issued) > codeTTL:
-		return c, errCode
+		return errCode
 	}
-	return c, nil
+	return nil
 }
 
 // replayed ends what a code gave: it was seen by somebody who should not have it.

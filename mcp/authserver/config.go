@@ -79,14 +79,19 @@ type Config struct {
 	Clients map[string]Client
 	// Workloads are those of the config that may sign people in, by name. None is an MCP client, too.
 	Workloads map[string]Workload
+	// CallsPerMinute is how often one client may ask for tokens from one address; 0 = as often as it likes.
+	CallsPerMinute int
 	// Registration lets clients register themselves (RFC 7591).
 	Registration bool
 	// Fetch gets a client's metadata document: https only, public addresses
 	// only, no redirects, at most 5 KiB. nil = clients cannot name themselves by an address.
-	Fetch  func(ctx context.Context, address string) (http.Header, []byte, error)
-	Now    func() time.Time // nil = time.Now
-	Rand   io.Reader        // nil = crypto/rand
-	Logger *slog.Logger     // nil = none
+	Fetch func(ctx context.Context, address string) (http.Header, []byte, error)
+	// FetchKeys gets a key set that a metadata document names, as Fetch does but
+	// for a larger size. nil = documents give their keys themselves.
+	FetchKeys func(ctx context.Context, address string) (http.Header, []byte, error)
+	Now       func() time.Time // nil = time.Now
+	Rand      io.Reader        // nil = crypto/rand
+	Logger    *slog.Logger     // nil = none
 }
 
 // Client is a client that the operator has registered.
@@ -96,9 +101,10 @@ type Client struct {
 }
 
 // Workload is an application that signs people in here, for {public_url}/ and
-// {public_url}/me/ alone. It proves itself by its secret.
+// {public_url}/me/ alone. It proves itself by Secret or by Keys, never by both.
 type Workload struct {
 	Secret       provider.Secret
+	Keys         KeySource // private_key_jwt
 	RedirectURIs []string
 	Addresses    []netip.Prefix // where it may call the token endpoint from; empty = anywhere
 }
@@ -114,8 +120,8 @@ func (c *Config) complete() error {
 		if _, both := c.Clients[name]; both {
 			return fmt.Errorf("configuring authorization server: %s is a client and a workload", name)
 		}
-		if w.Secret.IsZero() || len(w.RedirectURIs) == 0 {
-			return fmt.Errorf("configuring authorization server: workload %s needs a secret and redirect URIs", name)
+		if w.Secret.IsZero() == (w.Keys == nil) || len(w.RedirectURIs) == 0 {
+			return fmt.Errorf("configuring authorization server: workload %s needs redirect URIs, and a secret or keys", name)
 		}
 	}
 	if c.Now == nil {

@@ -31,6 +31,7 @@ var errDocument = errors.New("client metadata document")
 type documents struct {
 	fetch func(ctx context.Context, address string) (http.Header, []byte, error)
 	now   func() time.Time
+	keys  *fetchedKeys
 
 	mu   sync.Mutex
 	kept map[string]keptDocument
@@ -59,7 +60,7 @@ func (d *documents) client(ctx context.Context, id string) (*client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errDocument, err)
 	}
-	c, err := parseDocument(id, header.Get("Content-Type"), body)
+	c, err := d.parse(id, header.Get("Content-Type"), body)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errDocument, err)
 	}
@@ -91,9 +92,9 @@ func documentAddress(id string) bool {
 	return path.Clean(u.Path) == strings.TrimSuffix(u.Path, "/") && u.String() == id
 }
 
-// parseDocument reads a metadata document. It proves the client only by where it
-// lies, so it must name itself, and may not speak of a shared secret.
-func parseDocument(id, contentType string, body []byte) (*client, error) {
+// parse reads a metadata document. It proves the client by where it lies, so it
+// must name itself; it may name keys besides, and may not speak of a shared secret.
+func (d *documents) parse(id, contentType string, body []byte) (*client, error) {
 	if len(body) > MaxDocument {
 		return nil, badMetadata("larger than 5 KiB")
 	}
@@ -108,16 +109,15 @@ func parseDocument(id, contentType string, body []byte) (*client, error) {
 	if name, err := m.text("client_id"); err != nil || name != id {
 		return nil, badMetadata("client_id is not the document's address")
 	}
-	method, err := m.text("token_endpoint_auth_method")
-	_, secret := m.fields["client_secret"]
-	_, expires := m.fields["client_secret_expires_at"]
-	if err != nil || secret || expires || method != "" && method != "none" {
-		return nil, badMetadata("token_endpoint_auth_method must be none")
+	keys, err := d.proof(m)
+	if err != nil {
+		return nil, err
 	}
 	c, err := m.client()
 	if err != nil {
 		return nil, err
 	}
+	c.keys = keys
 	if c.Name == "" {
 		return nil, badMetadata("client_name is missing")
 	}
@@ -127,6 +127,39 @@ func parseDocument(id, contentType string, body []byte) (*client, error) {
 	}
 	c.ID, c.document = id, u.Host
 	return c, nil
+}
+
+// proof is what a document says the client proves itself with: nothing, or keys,
+// which stand in it or at an https address that it names.
+func (d *documents) proof(m clientMetadata) (KeySource, error) {
+	method, err := m.text("token_endpoint_auth_method")
+	_, secret := m.fields["client_secret"]
+	_, expires := m.fields["client_secret_expires_at"]
+	if err != nil || secret || expires {
+		return nil, badMetadata("a document cannot have a client_secret")
+	}
+	switch method {
+	case "", "none":
+		return nil, nil
+	case "private_key_jwt":
+	default:
+		return nil, badMetadata("token_endpoint_auth_method must be none or private_key_jwt")
+	}
+	set, given := m.fields["jwks"]
+	address, err := m.text("jwks_uri")
+	switch {
+	case err != nil || given == (address != ""): // RFC 7591 §2: never both
+		return nil, badMetadata("private_key_jwt needs jwks or jwks_uri")
+	case given:
+		keys, err := readKeySet(set)
+		if err != nil {
+			return nil, badMetadata("jwks has no public signing key")
+		}
+		return keys, nil
+	case d.keys.fetch == nil || !documentAddress(address):
+		return nil, badMetadata("jwks_uri is not an https address that can be fetched")
+	}
+	return d.keys.at(address), nil
 }
 
 // freshFor is how long an answer may be used again (RFC 9111 §4.2.1), at most a day.

@@ -76,7 +76,7 @@ func FuzzR52Document(f *testing.F) {
 		if ttl := freshFor(http.Header{"Cache-Control": {cache}, "Expires": {expires}}, now); ttl < 0 || ttl > documentMost {
 			t.Fatalf("a document is kept for %s", ttl)
 		}
-		c, err := parseDocument(id, contentType, body)
+		c, err := (&documents{keys: &fetchedKeys{}}).parse(id, contentType, body)
 		if err != nil {
 			return
 		}

@@ -98,7 +98,7 @@ func newWorld(t *testing.T, change ...func(*authserver.Config)) *world {
 	}
 	t.Cleanup(func() { _ = w.store.Close() })
 	w.cfg = authserver.Config{
-		Pages: pages{}, Registration: true, Fetch: w.docs.get, Now: w.clock.Now,
+		Pages: pages{}, Registration: true, Fetch: w.docs.get, FetchKeys: w.docs.get, Now: w.clock.Now,
 		Clients: map[string]authserver.Client{
 			confidentialClient: {Secret: provider.NewSecret(confidentialSecret), RedirectURIs: []string{webRedirect}},
 			"desk":             {RedirectURIs: []string{localRedirect}},

@@ -20,7 +20,11 @@ type metadata struct {
 // names what workloads sign people in with: ID tokens, and no userinfo.
 func (s *Server) metadata(w http.ResponseWriter, _ *http.Request) {
 	base := s.cfg.PublicURL
-	methods := []oidc.AuthMethod{oidc.AuthMethodNone, oidc.AuthMethodBasic, oidc.AuthMethodPost}
+	methods := []oidc.AuthMethod{oidc.AuthMethodNone, oidc.AuthMethodBasic, oidc.AuthMethodPost, oidc.AuthMethodPrivateKeyJWT}
+	var signed []string
+	for _, alg := range assertionAlgorithms() {
+		signed = append(signed, string(alg))
+	}
 	m := metadata{
 		DiscoveryConfiguration: oidc.DiscoveryConfiguration{
 			Issuer: base, AuthorizationEndpoint: base + authorizePath, TokenEndpoint: base + tokenPath,
@@ -31,6 +35,7 @@ func (s *Server) metadata(w http.ResponseWriter, _ *http.Request) {
 			SubjectTypesSupported:             []string{"public"},
 			IDTokenSigningAlgValuesSupported:  []string{"RS256"},
 			TokenEndpointAuthMethodsSupported: methods, RevocationEndpointAuthMethodsSupported: methods,
+			TokenEndpointAuthSigningAlgValuesSupported: signed, RevocationEndpointAuthSigningAlgValuesSupported: signed,
 			CodeChallengeMethodsSupported: []oidc.CodeChallengeMethod{oidc.CodeChallengeMethodS256},
 		},
 		Iss: true, Resources: []string{s.resource()},

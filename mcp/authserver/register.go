@@ -6,7 +6,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strconv"
 
 	"github.com/grantry/grantry/mcp"
 	"github.com/grantry/grantry/vault"
@@ -30,8 +29,8 @@ type registration struct {
 // register lets a client register itself. Nothing that it says is proven, so it
 // gets no secret, and is shown to its person every time.
 func (s *Server) register(w http.ResponseWriter, r *http.Request) {
-	if wait := s.limits.wait(r.RemoteAddr); wait > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
+	if wait := s.limits.register(r.RemoteAddr); wait > 0 {
+		w.Header().Set("Retry-After", retryAfter(wait))
 		oauthError(w, http.StatusTooManyRequests, "temporarily_unavailable", "too many registrations; try again later")
 		return
 	}

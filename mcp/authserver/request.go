@@ -28,7 +28,8 @@ type grant struct {
 	Person   vault.Person `json:"person"`
 	Scopes   []string     `json:"scopes"`
 	Resource string       `json:"resource"`
-	Nonce    string       `json:"nonce,omitempty"` // for the first ID token
+	Nonce    string       `json:"nonce,omitempty"`  // for the first ID token
+	Proves   bool         `json:"proves,omitempty"` // by keys that its metadata document names
 }
 
 // request is an authorization request that waits for its person.
@@ -60,7 +61,7 @@ func (s *Server) ask(ctx context.Context, v *visit, req request, remember bool) 
 	}
 	t, err := s.cfg.Vault.OpenClientTicket(ctx, req.Person, req.Agent, vault.ClientRequest{
 		Scopes: req.Scopes, Offer: offered(v.client, req.Scopes), Redirect: shownTarget(req.Redirect), Document: v.client.document,
-		Local: kind != targetWeb && v.client.secret.IsZero(), Remember: remember, Continue: authorizePath + "/" + id,
+		Local: kind != targetWeb && !v.client.confidential(), Remember: remember, Continue: authorizePath + "/" + id,
 	})
 	if err != nil {
 		return "", err

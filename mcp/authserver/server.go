@@ -47,8 +47,9 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, limits: newLimits(cfg.Now), verifiers: map[string]*mcp.Verifier{}}
+	s := &Server{cfg: cfg, limits: newLimits(cfg.Now, cfg.CallsPerMinute), verifiers: map[string]*mcp.Verifier{}}
 	s.documents = &documents{fetch: cfg.Fetch, now: cfg.Now, kept: map[string]keptDocument{}}
+	s.documents.keys = &fetchedKeys{fetch: cfg.FetchKeys, now: cfg.Now, kept: map[string]*keysAt{}}
 	s.keys = newKeyring(cfg, "signing", ecdsaKey, accessTTL)
 	s.idKeys = newKeyring(cfg, "id", rsaKey, idTokenTTL)
 	s.families = newFamilies(cfg)
@@ -73,7 +74,7 @@ func New(cfg Config) (*Server, error) {
 func (s *Server) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+authorizePath, s.authorize)
 	mux.HandleFunc("GET "+authorizePath+"/{request}", s.answer)
-	s.public(mux, http.MethodPost, revocationPath, withPeer(s.op))
+	s.public(mux, http.MethodPost, revocationPath, s.counted(s.op))
 	for _, path := range []string{keysPath, wellKnownKeysPath} {
 		s.public(mux, http.MethodGet, path, http.HandlerFunc(s.publicKeys))
 	}
@@ -87,7 +88,14 @@ func (s *Server) Mount(mux *http.ServeMux) {
 }
 
 // Token is the token endpoint, for forms. The app sends grants of other kinds elsewhere.
-func (s *Server) Token() http.Handler { return withPeer(s.op) }
+func (s *Server) Token() http.Handler {
+	return s.counted(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := r.ParseForm(); err == nil && r.Form.Get("grant_type") == "authorization_code" && !r.Form.Has("redirect_uri") {
+			r.Form.Set("redirect_uri", noRedirect)
+		}
+		s.op.ServeHTTP(w, r)
+	}))
+}
 
 // public mounts what clients in browsers may call from any origin: no cookie is looked at.
 func (s *Server) public(mux *http.ServeMux, method, path string, next http.Handler) {

@@ -29,7 +29,7 @@ func (s *Server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCreden
 			return nil, oidc.ErrInvalidRequest().WithDescription("a parameter is there more than once")
 		}
 	}
-	c, err := s.verifyClient(ctx, r.Data)
+	c, err := s.prove(ctx, r.Data, r.Form)
 	if err != nil {
 		return nil, err
 	}
@@ -48,12 +48,13 @@ func (s *Server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.Acce
 	}
 	id, f, err := s.redeem(ctx, r.Data.Code, r.Client.GetID(), r.Data.RedirectURI, r.Data.CodeVerifier)
 	if errors.Is(err, errCode) {
+		attemptOf(ctx).failed = true
 		return nil, oidc.ErrInvalidGrant().WithDescription("the code is not valid, not yours, or over")
 	}
 	if err != nil {
 		return nil, s.broken(ctx, err)
 	}
-	to, err := s.want(c, f, audience, nil)
+	to, err := s.want(ctx, c, f, audience, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -74,14 +75,14 @@ func (s *Server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.Refr
 	}
 	id, gen, ok := s.readRefresh(r.Data.RefreshToken)
 	if !ok {
-		return nil, badRefresh()
+		return nil, badRefresh(ctx)
 	}
 	var to wanted
 	f, err := s.families.rotate(ctx, id, gen, func(f family) (err error) {
 		if f.Client != c.ID {
 			return errForeign
 		}
-		to, err = s.want(c, f, audience, r.Data.Scopes)
+		to, err = s.want(ctx, c, f, audience, r.Data.Scopes)
 		return err
 	})
 	switch refused := (*oidc.Error)(nil); {
@@ -89,9 +90,9 @@ func (s *Server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.Refr
 		if err := s.reused(ctx, id, f); err != nil {
 			return nil, s.broken(ctx, err)
 		}
-		return nil, badRefresh()
+		return nil, badRefresh(ctx)
 	case errors.Is(err, errForeign), errors.Is(err, vault.ErrNotFound):
-		return nil, badRefresh()
+		return nil, badRefresh(ctx)
 	case errors.As(err, &refused):
 		return nil, refused
 	case err != nil:
@@ -106,7 +107,8 @@ func (s *Server) reused(ctx context.Context, id string, f family) error {
 	return s.families.end(ctx, id)
 }
 
-func badRefresh() error {
+func badRefresh(ctx context.Context) error {
+	attemptOf(ctx).failed = true
 	return oidc.ErrInvalidGrant().WithDescription("the refresh token is not valid, not yours, or over")
 }
 

@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"context"
 	"net/url"
 	"slices"
 	"strings"
@@ -83,10 +84,10 @@ type wanted struct {
 // want is what a login gives its client when it asks for that audience ("" = the
 // login's own) and those scopes. A workload hears by the answer's scope what it
 // got of what it asked for, as its libraries expect; an MCP client may not ask for more than it has.
-func (s *Server) want(c *client, f family, audience string, asked []string) (wanted, error) {
+func (s *Server) want(ctx context.Context, c *client, f family, audience string, asked []string) (wanted, error) {
 	may := s.targets(c)
 	if !slices.Contains(may, f.Resource) { // the config made another kind of client of it
-		return wanted{}, badRefresh()
+		return wanted{}, badRefresh(ctx)
 	}
 	if audience == "" {
 		audience = f.Resource

@@ -339,7 +339,7 @@ func TestWorkloadTicket(t *testing.T) {
 	if c := tk.Client; strings.Join(c.Scopes, " ") != "openid "+accountScopes || c.Offer != nil || c.Redirect != "portal.example" || c.Local || !c.Remember {
 		t.Errorf("the ticket says %+v", c)
 	}
-	want := vault.Agent{Issuer: w.base, ID: portal, Name: portal, Host: "portal.example", Verified: true}
+	want := vault.Agent{Issuer: "workload:", ID: portal, Name: portal, Verified: true}
 	if tk.Agent != want {
 		t.Errorf("the agent is %+v", tk.Agent)
 	}

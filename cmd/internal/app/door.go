@@ -36,7 +36,8 @@ func (a *App) door(ctx context.Context, v *vault.Vault, pages *consent.Handler, 
 	}
 	s, err := authserver.New(authserver.Config{
 		Vault: v, Records: v.Records(), Pages: pages, PublicURL: publicURL, Clients: clients, Workloads: workloads,
-		Registration: a.cfg.Identity.Registration, Fetch: fetchDocument(guard.New(guard.Config{MaxBytes: authserver.MaxDocument})), Logger: a.log,
+		Registration: a.cfg.Identity.Registration, CallsPerMinute: a.cfg.Limits.CallsPerMinute, Logger: a.log,
+		Fetch: fetchDocument(guard.New(guard.Config{MaxBytes: authserver.MaxDocument})), FetchKeys: fetchDocument(guard.New(guard.Config{})),
 	})
 	if err != nil {
 		return nil, err
@@ -44,7 +45,7 @@ func (a *App) door(ctx context.Context, v *vault.Vault, pages *consent.Handler, 
 	return &door{verifier: s, issuers: []string{publicURL}, scopes: true, auth: s}, nil
 }
 
-// fetchDocument gets the metadata documents of clients: their addresses are strangers' (R52, R65).
+// fetchDocument gets the metadata documents of clients, and the keys that they name: their addresses are strangers' (R52, R65).
 func fetchDocument(c *guard.Client) func(context.Context, string) (http.Header, []byte, error) {
 	return func(ctx context.Context, address string) (http.Header, []byte, error) {
 		doc, err := c.Get(ctx, address)
