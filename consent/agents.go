@@ -17,7 +17,7 @@ func (h *Handler) mountAgents(mux *http.ServeMux) {
 	mux.Handle("GET /agents", h.page(h.showAgents))
 	mux.Handle("GET /agents/{more...}", h.page(h.notFound))
 	for path, do := range map[string]func(*visit){
-		"stop": h.stopAgent, "resume": h.resumeAgent, "move": h.moveAccess, "access/revoke": h.revokeAccess(agentsPath), "standing/end": h.endStanding,
+		"stop": h.stopAgent, "resume": h.resumeAgent, "move": h.moveAccess, "access/revoke": h.revokeAccess(agentsPath), "standing/end": h.endStanding, "login/end": h.endLogin,
 	} {
 		mux.Handle("POST /agents/"+path, h.change(formAgents, agentsPath, do))
 	}

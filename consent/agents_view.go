@@ -33,6 +33,8 @@ type knownView struct {
 	Access        []accessView
 	Standing      []standingView
 	CanMove       bool
+	Logins        []loginView
+	Idle          bool // it is logged in, and has asked for nothing that could be stopped
 }
 
 type standingView struct {
@@ -55,10 +57,20 @@ func (h *Handler) agentsPage(v *visit) (page agentsPage, err error) {
 	if err != nil {
 		return page, err
 	}
+	logins, err := h.logins(v.ctx(), who)
+	if err != nil {
+		return page, err
+	}
 	page.Owner, page.CSRF, page.Notice = shown(v.person.Label(), 80), h.token(v, formAgents), h.takeNotice(v)
 	page.Stopped = stops[vault.StopScope{}]
-	for _, group := range grouped(known) {
-		page.Groups = append(page.Groups, h.groupView(group, labels, stops))
+	for _, group := range grouped(alsoLoggedIn(known, logins)) {
+		view := h.groupView(group, labels, stops)
+		for i := range view.Agents {
+			a := &view.Agents[i]
+			a.Logins = h.loginViews(logins[a.Key])
+			a.Idle = !slices.ContainsFunc(known, func(k vault.KnownAgent) bool { return k.Key == a.Key })
+		}
+		page.Groups = append(page.Groups, view)
 	}
 	return page, nil
 }

@@ -124,6 +124,8 @@ type Config struct {
 	// ErrPeerUnknown one that signs in by a code, and any other error is refused.
 	// Without a Peer every browser signs in by a code. See SameUser.
 	Peer func(r *http.Request) error
+	// Logins are those at the built-in authorization server; nil where agents log in elsewhere.
+	Logins Logins
 	// Connection answers a configured connection by its name.
 	Connection func(name string) (*provider.Connection, bool)
 	// Scopes are what a connection that a person starts on the page asks for

@@ -43,6 +43,26 @@ func (r *Records) Get(ctx context.Context, kind, handle string) (value []byte, e
 	return value, err
 }
 
+// List answers all values of one kind that belong to owner and have not expired, those that expire first first.
+func (r *Records) List(ctx context.Context, kind string, owner Caller) (values [][]byte, err error) {
+	err = r.v.store.View(ctx, func(tx Tx) error {
+		values = nil
+		recs, err := tx.Records().List(kind, r.v.Pseudonym(owner), r.v.now())
+		if err != nil {
+			return err
+		}
+		for _, rec := range recs {
+			value, err := r.v.openRecord(tx, rec)
+			if err != nil {
+				return err
+			}
+			values = append(values, value)
+		}
+		return nil
+	})
+	return values, err
+}
+
 // Take answers a value and removes it: once, however many ask, also after a restart (R63).
 func (r *Records) Take(ctx context.Context, kind, handle string) (value []byte, err error) {
 	err = r.v.store.Update(ctx, func(tx Tx) error {

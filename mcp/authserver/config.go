@@ -44,6 +44,7 @@ type Vault interface {
 type Records interface {
 	Put(ctx context.Context, kind, handle string, owner vault.Caller, value []byte, ttl time.Duration) error
 	Get(ctx context.Context, kind, handle string) ([]byte, error)
+	List(ctx context.Context, kind string, owner vault.Caller) ([][]byte, error)
 	Change(ctx context.Context, kind, handle string, fn func(old []byte) (value []byte, ttl time.Duration, err error)) error
 	Delete(ctx context.Context, kind, handle string) error
 }

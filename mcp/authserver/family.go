@@ -31,6 +31,7 @@ var (
 // the one that counts Gen is good, the one before it for a moment.
 type family struct {
 	grant
+	ID      string    `json:"id"`
 	Gen     uint32    `json:"gen"`
 	Rotated time.Time `json:"rotated"`       // when the token of Gen was made
 	Used    time.Time `json:"used,omitzero"` // when it was presented, to the hour; before Rotated it says nothing
@@ -62,7 +63,7 @@ func newFamilies(cfg Config) *families {
 func (f *families) begin(ctx context.Context, g grant) (string, family, error) {
 	id, err := f.draw()
 	now := f.now().UTC()
-	one := family{grant: g, Gen: 1, Rotated: now, Ends: now.Add(refreshTotal)}
+	one := family{grant: g, ID: id, Gen: 1, Rotated: now, Ends: now.Add(refreshTotal)}
 	if err != nil {
 		return "", one, err
 	}

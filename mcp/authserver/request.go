@@ -19,6 +19,7 @@ import (
 const (
 	kindRequest  = "authserver-request"
 	kindRemember = "authserver-remember"
+	kindForgot   = "authserver-forgot"
 )
 
 // grant is what a person allows a client.
@@ -207,9 +208,15 @@ func rememberedAs(browser string, g grant) string {
 	return strings.Join([]string{hashed(browser), hashed(g.Person.Issuer + "\x00" + g.Person.Subject), g.Client}, "/")
 }
 
+// yes is a remembered answer.
+type yes struct {
+	Scopes []string  `json:"scopes"`
+	Given  time.Time `json:"given"`
+}
+
 // remember keeps a yes for 90 days, in the browser that gave it (R50).
 func (s *Server) remember(ctx context.Context, browser string, g grant) error {
-	raw, err := json.Marshal(g.Scopes)
+	raw, err := json.Marshal(yes{g.Scopes, s.cfg.Now().UTC()})
 	if err != nil {
 		return err
 	}
@@ -225,14 +232,39 @@ func (s *Server) remembered(ctx context.Context, browser string, g grant) ([]str
 	if err != nil {
 		return nil, fmt.Errorf("reading consent: %w", err)
 	}
-	var given []string
+	var given yes
 	if err := json.Unmarshal(raw, &given); err != nil {
 		return nil, fmt.Errorf("decoding consent: %w", err)
 	}
-	if _, all := narrowed(given, g.Scopes); !all {
+	if _, all := narrowed(given.Scopes, g.Scopes); !all {
 		return nil, nil
 	}
-	return given, nil
+	forgot, err := s.forgot(ctx, g)
+	if err != nil || !given.Given.After(forgot) {
+		return nil, err
+	}
+	return given.Scopes, nil
+}
+
+// forget has every browser of a person ask again before a client logs in.
+func (s *Server) forget(ctx context.Context, g grant) error {
+	raw, err := json.Marshal(s.cfg.Now().UTC())
+	if err != nil {
+		return err
+	}
+	return s.cfg.Records.Put(ctx, kindForgot, rememberedAs("", g), g.Person.Caller, raw, rememberTTL)
+}
+
+// forgot is when the person last ended a login of the client; zero = not in the time that a yes is remembered.
+func (s *Server) forgot(ctx context.Context, g grant) (at time.Time, err error) {
+	raw, err := s.cfg.Records.Get(ctx, kindForgot, rememberedAs("", g))
+	if errors.Is(err, vault.ErrNotFound) {
+		return at, nil
+	}
+	if err != nil {
+		return at, fmt.Errorf("reading consent: %w", err)
+	}
+	return at, json.Unmarshal(raw, &at)
 }
 
 // browser is the cookie by which a browser is known again; it gets one where it has none.

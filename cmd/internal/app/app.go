@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/grantry/grantry/cmd/internal/app/config"
+	"github.com/grantry/grantry/mcp/guard"
 	"github.com/grantry/grantry/tools"
 	"github.com/grantry/grantry/vault"
 	"github.com/grantry/grantry/vault/provider"
@@ -26,7 +27,9 @@ type Options struct {
 	Agent       string                  // --agent, stdio
 	OpenBrowser func(link string) error // nil = never
 	// Peer says whose browser is at the other end of a request for the local person's pages, see consent.Config; nil = the operating system's word.
-	Peer      func(*http.Request) error
+	Peer func(*http.Request) error
+	// Documents is how the metadata documents of clients and their keys are fetched; zero = from the public internet alone. A size in it does not count.
+	Documents guard.Config
 	AnyAnchor bool // open a vault also where its audit does not fit the anchor: to look into that, and to restore
 }
 
@@ -43,6 +46,7 @@ type App struct {
 	at     atomic.Pointer[string] // where pages are served now, if not at localURL
 	signIn *issuer                // who signs people in; nil on a vault of one person
 
+	logins  logins
 	serving bool // as a server, not as a process of one person's
 
 	mu      sync.Mutex

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/grantry/grantry/consent"
 	"github.com/grantry/grantry/mcp"
@@ -11,6 +12,8 @@ import (
 	"github.com/grantry/grantry/mcp/guard"
 	"github.com/grantry/grantry/vault"
 )
+
+const maxClientKeys = 64 << 10 // bytes of a key set that a metadata document names
 
 // door is how agents prove themselves to a server.
 type door struct {
@@ -37,16 +40,41 @@ func (a *App) door(ctx context.Context, v *vault.Vault, pages *consent.Handler, 
 	s, err := authserver.New(authserver.Config{
 		Vault: v, Records: v.Records(), Pages: pages, PublicURL: publicURL, Clients: clients, Workloads: workloads,
 		Registration: a.cfg.Identity.Registration, CallsPerMinute: a.cfg.Limits.CallsPerMinute, Logger: a.log,
-		Fetch: fetchDocument(guard.New(guard.Config{MaxBytes: authserver.MaxDocument})), FetchKeys: fetchDocument(guard.New(guard.Config{})),
+		Fetch: a.fetchDocument(authserver.MaxDocument), FetchKeys: a.fetchDocument(maxClientKeys),
 	})
 	if err != nil {
 		return nil, err
 	}
+	a.logins.at.Store(s)
 	return &door{verifier: s, issuers: []string{publicURL}, scopes: true, auth: s}, nil
 }
 
+// logins are those at the built-in server, for the pages: these are made first, because the server needs them.
+type logins struct {
+	at atomic.Pointer[authserver.Server]
+}
+
+// Logins implements consent.Logins.
+func (l *logins) Logins(ctx context.Context, c vault.Caller) ([]vault.Login, error) {
+	if s := l.at.Load(); s != nil {
+		return s.Logins(ctx, c)
+	}
+	return nil, nil
+}
+
+// EndLogin implements consent.Logins.
+func (l *logins) EndLogin(ctx context.Context, c vault.Caller, id string) error {
+	if s := l.at.Load(); s != nil {
+		return s.EndLogin(ctx, c, id)
+	}
+	return vault.ErrNotFound
+}
+
 // fetchDocument gets the metadata documents of clients, and the keys that they name: their addresses are strangers' (R52, R65).
-func fetchDocument(c *guard.Client) func(context.Context, string) (http.Header, []byte, error) {
+func (a *App) fetchDocument(size int64) func(context.Context, string) (http.Header, []byte, error) {
+	cfg := a.opts.Documents
+	cfg.MaxBytes = size
+	c := guard.New(cfg)
 	return func(ctx context.Context, address string) (http.Header, []byte, error) {
 		doc, err := c.Get(ctx, address)
 		if err != nil {

@@ -21,7 +21,7 @@ import (
 )
 
 // startAlone serves without any identity provider.
-func startAlone(t *testing.T, yaml string) app.Ready {
+func startAlone(t *testing.T, yaml string, change ...func(*app.Options)) app.Ready {
 	t.Helper()
 	dir := t.TempDir()
 	cfg, err := config.Parse(filepath.Join(dir, "grantry.yaml"), []byte(yaml), config.Options{
@@ -30,7 +30,11 @@ func startAlone(t *testing.T, yaml string) app.Ready {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := app.New(app.Options{Config: cfg, Version: "test"})
+	o := app.Options{Config: cfg, Version: "test"}
+	for _, c := range change {
+		c(&o)
+	}
+	a, err := app.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

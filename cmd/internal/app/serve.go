@@ -161,7 +161,7 @@ func (a *App) pages(v *vault.Vault, publicURL string, who func(*consent.Config))
 	machine, _ := os.Hostname()
 	cfg := consent.Config{
 		Vault: v, Records: v.Records(), PublicURL: publicURL, Machine: machine, Connection: v.Connection,
-		Scopes: a.scopesFor(v), AccessTTL: a.cfg.Access.DefaultTTL, Sandbox: a.cfg.Sandbox, Logger: a.log,
+		Scopes: a.scopesFor(v), AccessTTL: a.cfg.Access.DefaultTTL, Sandbox: a.cfg.Sandbox, Logins: &a.logins, Logger: a.log,
 	}
 	who(&cfg)
 	return consent.New(cfg)
