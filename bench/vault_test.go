@@ -140,11 +140,25 @@ func (w *world) connect(b *testing.B, i int) {
 // run has each caller do op until together they have done b.N, and reports the percentiles.
 func run(b *testing.B, op func(i int) error) {
 	b.Helper()
+	b.ResetTimer()
+	took := measure(b, b.N, op)
+	b.StopTimer()
+	if len(took) == 0 {
+		return
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(len(took))/b.Elapsed().Seconds(), "op/s")
+	b.ReportMetric(float64(percentile(took, 50).Microseconds()), "p50-µs")
+	b.ReportMetric(float64(percentile(took, 99).Microseconds()), "p99-µs")
+}
+
+// measure has each caller do op until together they have done n, and answers how long each took.
+func measure(b *testing.B, n int, op func(i int) error) []time.Duration {
+	b.Helper()
 	var left atomic.Int64
-	left.Store(int64(b.N))
+	left.Store(int64(n))
 	took := make([][]time.Duration, callers)
 	var wg sync.WaitGroup
-	b.ResetTimer()
 	for i := range callers {
 		wg.Go(func() {
 			for left.Add(-1) >= 0 {
@@ -158,15 +172,7 @@ func run(b *testing.B, op func(i int) error) {
 		})
 	}
 	wg.Wait()
-	b.StopTimer()
-	all := slices.Concat(took...)
-	if len(all) == 0 {
-		return
-	}
-	slices.Sort(all)
-	b.ReportMetric(float64(len(all))/b.Elapsed().Seconds(), "op/s")
-	b.ReportMetric(float64(all[len(all)/2].Microseconds()), "p50-µs")
-	b.ReportMetric(float64(all[len(all)*99/100].Microseconds()), "p99-µs")
+	return slices.Concat(took...)
 }
 
 // BenchmarkExchange releases fresh tokens to 16 callers: every check, and an audit entry that is committed before the token leaves and synced soon after.
