@@ -15,7 +15,7 @@ const (
 	// usesMax and usesAtOnce bound the notes of last use that wait for a sync, and
 	// that one transaction writes: more than that would keep releases waiting.
 	// What finds no room is noted at its next use.
-	usesMax    = 512
+	usesMax    = 128
 	usesAtOnce = 32
 )
 
@@ -204,7 +204,7 @@ func (v *Vault) writeUses(uses map[string]int64) error {
 				break
 			}
 		}
-		err := v.store.Update(context.Background(), func(tx Tx) error {
+		err := v.store.Append(context.Background(), func(tx Tx) error { // what a crash of the machine takes is noted at the next use
 			for _, id := range some {
 				if err := unless(ErrConflict, tx.Access().Touch(id, "", "", uses[id])); err != nil {
 					return err // an access that is gone is none
