@@ -73,6 +73,12 @@ type Bearer struct {
 	Agent   vault.Agent
 	Scopes  []string  // as granted
 	Expires time.Time // zero = never said
+	// ID and Audience are its jti and aud; Client is who it was issued to, "" when it does not say.
+	ID, Client string
+	Audience   []string
+	// Actors are those of its act claims, the current one first (RFC 8693 §4.1). MayAct are those of may_act
+	// (§4.4): nil when it has none, and empty when it has one that names nobody.
+	Actors, MayAct []Party
 }
 
 // NewVerifier makes a verifier. It fetches nothing until the first token comes.
@@ -243,5 +249,6 @@ func (v *Verifier) identify(c claims) (Bearer, error) {
 		},
 		Agent:  vault.Agent{Issuer: c.issuer, ID: agent},
 		Scopes: scopesOf(c), Expires: c.expires.Time,
+		ID: claimAt(all, "jti"), Client: clientOf(all), Audience: c.audience, Actors: actorsOf(all), MayAct: mayActOf(all),
 	}, nil
 }
