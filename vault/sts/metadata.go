@@ -1,0 +1,50 @@
+package sts
+
+import (
+	"net/http"
+)
+
+// metadata is RFC 8414 §2, of a server that has a token endpoint and no more.
+type metadata struct {
+	Issuer     string   `json:"issuer"`
+	Token      string   `json:"token_endpoint"`
+	Grants     []string `json:"grant_types_supported"`
+	Responses  []string `json:"response_types_supported"` // none: nobody signs in here
+	Methods    []string `json:"token_endpoint_auth_methods_supported"`
+	Algorithms []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+}
+
+// Methods are the ways in which a workload proves itself, for metadata.
+func Methods() []string {
+	return []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}
+}
+
+// AlgorithmNames are [Algorithms], for metadata.
+func AlgorithmNames() (out []string) {
+	for _, a := range Algorithms() {
+		out = append(out, string(a))
+	}
+	return out
+}
+
+// Any says whether there is a workload at all.
+func (s *Server) Any() bool { return len(s.workloads) > 0 }
+
+// Metadata serves the discovery of this endpoint alone, where people sign in
+// elsewhere: at /.well-known/oauth-authorization-server and, for clients that look
+// nowhere else, at /.well-known/openid-configuration.
+func (s *Server) Metadata() http.Handler {
+	m := metadata{
+		Issuer: s.cfg.PublicURL, Token: s.cfg.PublicURL + TokenPath, Grants: GrantTypes(), Responses: []string{},
+		Methods: Methods(), Algorithms: AlgorithmNames(),
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*") // public
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			refuse(http.StatusMethodNotAllowed, "invalid_request", "the metadata is there to GET").write(w)
+			return
+		}
+		writeJSON(w, http.StatusOK, m)
+	})
+}
