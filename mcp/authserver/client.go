@@ -110,6 +110,15 @@ func (c *client) proven(redirect string) bool {
 	return err == nil && t == targetWeb && c.Registered.IsZero()
 }
 
+// IsClient says whether an id is an MCP client's. Of one that is an address the form is enough: nothing is fetched.
+func (s *Server) IsClient(ctx context.Context, id string) bool {
+	if strings.HasPrefix(id, "https://") {
+		return s.documents.fetch != nil
+	}
+	c, err := s.clientOf(ctx, id)
+	return err == nil && !c.workload
+}
+
 // opClient is a client as op sees it, in one request. Which redirect URI may
 // be used was decided before: op's own rule takes 127.0.0.1 for localhost.
 type opClient struct {

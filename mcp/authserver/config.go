@@ -82,6 +82,8 @@ type Config struct {
 	Workloads map[string]Workload
 	// CallsPerMinute is how often one client may ask for tokens from one address; 0 = as often as it likes.
 	CallsPerMinute int
+	// Grants are what the app's token endpoint takes besides, for the metadata.
+	Grants []string
 	// Registration lets clients register themselves (RFC 7591).
 	Registration bool
 	// Fetch gets a client's metadata document: https only, public addresses

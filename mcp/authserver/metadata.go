@@ -45,6 +45,9 @@ func (s *Server) metadata(w http.ResponseWriter, _ *http.Request) {
 		m.ClaimsSupported = []string{"sub", "iss", "aud", "exp", "iat", "nonce", "name", "email", "email_verified"}
 		m.Resources = append(m.Resources, s.Application(), s.Accounts())
 	}
+	for _, g := range s.cfg.Grants {
+		m.GrantTypesSupported = append(m.GrantTypesSupported, oidc.GrantType(g))
+	}
 	if s.cfg.Registration {
 		m.RegistrationEndpoint = base + registerPath
 	}

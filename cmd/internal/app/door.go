@@ -11,42 +11,97 @@ import (
 	"github.com/grantry/grantry/mcp/authserver"
 	"github.com/grantry/grantry/mcp/guard"
 	"github.com/grantry/grantry/vault"
+	"github.com/grantry/grantry/vault/sts"
 )
 
 const maxClientKeys = 64 << 10 // bytes of a key set that a metadata document names
 
-// door is how agents prove themselves to a server.
+// door is how agents and workloads prove themselves to a server.
 type door struct {
 	verifier mcp.TokenVerifier
 	issuers  []string           // whose tokens are taken, for the metadata
 	scopes   bool               // whether tokens must carry our own scopes
 	auth     *authserver.Server // nil with an issuer elsewhere
+	exchange *sts.Server
 }
 
 // door is the configured issuer's, or that of the built-in authorization server.
 func (a *App) door(ctx context.Context, v *vault.Vault, pages *consent.Handler, publicURL string) (*door, error) {
-	if a.signIn != nil && !a.signIn.upstream {
-		verifier, issuers, err := a.verifiers(ctx, a.signIn, publicURL)
-		return &door{verifier: verifier, issuers: issuers, scopes: a.cfg.Identity.RequireScopes && !a.cfg.Sandbox}, err
+	workloads, err := a.workloads(ctx)
+	if err != nil {
+		return nil, err
 	}
+	d := &door{}
+	cfg := sts.Config{Workloads: workloads}
+	if a.signIn != nil && !a.signIn.upstream {
+		err = a.foreignDoor(ctx, d, &cfg, publicURL)
+	} else {
+		err = a.ownDoor(ctx, d, &cfg, v, pages, publicURL)
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.verifier = agentsOnly{d.verifier, workloads}
+	d.exchange, err = a.exchange(cfg, v, publicURL)
+	return d, err
+}
+
+// foreignDoor takes the tokens of the issuers of the config.
+func (a *App) foreignDoor(ctx context.Context, d *door, cfg *sts.Config, publicURL string) error {
+	also, err := a.also(ctx)
+	if err != nil {
+		return err
+	}
+	all := append([]*issuer{a.signIn}, also...)
+	for _, i := range all {
+		d.issuers = append(d.issuers, i.issuer)
+		cfg.NotSubjects = append(cfg.NotSubjects, i.audiences...)
+	}
+	cfg.Issuers = d.issuers
+	agents, err := verifiers(all, func(i *issuer) []string { return append([]string{publicURL + "/mcp"}, i.audiences...) })
+	if err != nil {
+		return err
+	}
+	subjects, err := verifiers(all, func(*issuer) []string { return subjectAudiences(cfg.Workloads, publicURL) })
+	if err != nil {
+		return err
+	}
+	d.verifier, cfg.Verifier = agents, subjectVerifier{subjects.Verify}
+	d.scopes = a.cfg.Identity.RequireScopes && !a.cfg.Sandbox
+	cfg.IsClient = func(_ context.Context, id string) bool { _, ok := a.cfg.Clients[id]; return ok }
+	return nil
+}
+
+// ownDoor is the built-in authorization server.
+func (a *App) ownDoor(ctx context.Context, d *door, cfg *sts.Config, v *vault.Vault, pages *consent.Handler, publicURL string) error {
 	clients, err := a.clients(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	workloads, err := a.signingIn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	s, err := authserver.New(authserver.Config{
-		Vault: v, Records: v.Records(), Pages: pages, PublicURL: publicURL, Clients: clients, Workloads: workloads,
+	auth := authserver.Config{
+		Vault: v, Records: v.Records(), Pages: pages, PublicURL: publicURL, Clients: clients, Workloads: a.signingIn(cfg.Workloads),
 		Registration: a.cfg.Identity.Registration, CallsPerMinute: a.cfg.Limits.CallsPerMinute, Logger: a.log,
 		Fetch: a.fetchDocument(authserver.MaxDocument), FetchKeys: a.fetchDocument(maxClientKeys),
-	})
+	}
+	if len(cfg.Workloads) > 0 {
+		auth.Grants = sts.GrantTypes()
+	}
+	s, err := authserver.New(auth)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	a.logins.at.Store(s)
-	return &door{verifier: s, issuers: []string{publicURL}, scopes: true, auth: s}, nil
+	d.verifier, d.issuers, d.scopes, d.auth = s, []string{publicURL}, true, s
+	cfg.Verifier, cfg.Logins, cfg.IsClient = subjectVerifier{func(ctx context.Context, raw string) (mcp.Bearer, error) {
+		return s.VerifyFor(ctx, s.Application(), raw)
+	}}, presented{s}, s.IsClient
+	if a.signIn != nil {
+		cfg.Issuers = []string{a.signIn.issuer}
+		return nil
+	}
+	person, err := a.person(v)
+	cfg.Issuers = []string{person.Issuer}
+	return err
 }
 
 // logins are those at the built-in server, for the pages: these are made first, because the server needs them.
@@ -101,27 +156,39 @@ func (a *App) clients(ctx context.Context) (map[string]authserver.Client, error)
 	return out, nil
 }
 
-// signingIn are the workloads of the config that may sign people in.
-func (a *App) signingIn(ctx context.Context) (map[string]authserver.Workload, error) {
+// signingIn are those workloads that may sign people in.
+func (a *App) signingIn(all map[string]sts.Workload) map[string]authserver.Workload {
 	out := map[string]authserver.Workload{}
-	for name, w := range a.cfg.Workloads {
-		if len(w.RedirectURIs) == 0 || w.ClientSecret.IsZero() {
-			continue
+	for name, w := range all {
+		if w.SignsIn {
+			out[name] = authserver.Workload{Secret: w.Secret, Keys: w.Keys, RedirectURIs: a.cfg.Workloads[name].RedirectURIs, Addresses: w.Addresses}
 		}
-		secret, err := w.ClientSecret.Resolve(ctx)
-		if err != nil {
-			return nil, &UsageError{Text: fmt.Sprintf("workloads.%s.client_secret: %v", name, err)}
-		}
-		out[name] = authserver.Workload{Secret: secret, RedirectURIs: w.RedirectURIs, Addresses: w.Addresses}
 	}
-	return out, nil
+	return out
 }
 
-// mount puts the authorization server on mux, if it is ours.
+// mount puts the authorization server, if it is ours, and the token endpoint on mux.
 func (d *door) mount(mux *http.ServeMux) {
-	if d.auth == nil {
+	var login http.Handler
+	if d.auth != nil {
+		d.auth.Mount(mux)
+		login = d.auth.Token()
+	} else if d.exchange.Any() {
+		for _, path := range []string{"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"} {
+			mux.Handle(path, d.exchange.Metadata())
+		}
+	}
+	mux.Handle(sts.TokenPath, tokenEndpoint(login, d.exchange))
+	mux.HandleFunc("/oauth/", d.elsewhere)
+}
+
+// elsewhere answers what no handler takes below /oauth/, in the form that OAuth clients read.
+func (d *door) elsewhere(w http.ResponseWriter, r *http.Request) {
+	allow := map[string]string{"/oauth/authorize": "GET", "/oauth/register": "POST", "/oauth/revoke": "POST", "/oauth/jwks": "GET"}[r.URL.Path]
+	if d.auth == nil || allow == "" {
+		tokenError(w, http.StatusNotFound, "invalid_request", "there is no such endpoint here")
 		return
 	}
-	d.auth.Mount(mux)
-	mux.Handle("/oauth/token", tokenEndpoint(d.auth.Token()))
+	w.Header().Set("Allow", allow)
+	tokenError(w, http.StatusMethodNotAllowed, "invalid_request", "this endpoint takes "+allow)
 }

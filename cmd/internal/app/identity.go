@@ -75,10 +75,10 @@ func (i *issuer) resolve(ctx context.Context, path string, ref config.SecretRef)
 	return nil
 }
 
-// verifier proves the access tokens of MCP clients: their audience is {public_url}/mcp, or one that the config lists.
-func (i *issuer) verifier(publicURL string) (*mcp.Verifier, error) {
+// verifier proves access tokens for one of these audiences.
+func (i *issuer) verifier(audiences []string) (*mcp.Verifier, error) {
 	v := mcp.VerifierConfig{
-		Issuer: i.issuer, Audiences: append([]string{publicURL + "/mcp"}, i.audiences...), ClientID: i.clientID, ClientSecret: i.secret,
+		Issuer: i.issuer, Audiences: audiences, ClientID: i.clientID, ClientSecret: i.secret,
 		SubjectClaims: i.subject, AgentClaims: i.agent, LoopbackHTTP: i.loopback,
 	}
 	if i.clientID != "" {
@@ -87,20 +87,16 @@ func (i *issuer) verifier(publicURL string) (*mcp.Verifier, error) {
 	return mcp.NewVerifier(v)
 }
 
-// verifiers proves the access tokens of all issuers, of which it answers the names.
-func (a *App) verifiers(ctx context.Context, first *issuer, publicURL string) (all mcp.Issuers, names []string, err error) {
-	also, err := a.also(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, i := range append([]*issuer{first}, also...) {
-		v, err := i.verifier(publicURL)
+// verifiers proves the access tokens of issuers, each for the audiences that are its own.
+func verifiers(of []*issuer, audiences func(*issuer) []string) (all mcp.Issuers, err error) {
+	for _, i := range of {
+		v, err := i.verifier(audiences(i))
 		if err != nil {
-			return nil, nil, &UsageError{Text: fmt.Sprintf("identity: %v", err)}
+			return nil, &UsageError{Text: fmt.Sprintf("identity: %v", err)}
 		}
-		all, names = append(all, v), append(names, i.issuer)
+		all = append(all, v)
 	}
-	return all, names, nil
+	return all, nil
 }
 
 func (i *issuer) signIn() *consent.SignInConfig {

@@ -195,7 +195,8 @@ func TestR59TokenEndpoint(t *testing.T) {
 	}{
 		{"nothing", form, "", 400, "invalid_request"},
 		{"an identity assertion", form, "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=e30.e30.x&client_id=x", 400, "unsupported_grant_type"},
-		{"an exchange", form, "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token=x", 400, "unsupported_grant_type"},
+		{"an exchange by nobody", form, "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token=x", 401, "invalid_client"},
+		{"an exchange by an MCP client", form, "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token=x&client_id=spa", 400, "unauthorized_client"},
 		{"a password", "application/json", `{"grant_type":"password","username":"x"}`, 400, "unsupported_grant_type"},
 		{"an unknown client", form, "grant_type=refresh_token&refresh_token=x&client_id=nobody", 401, "invalid_client"},
 		{"no client", form, "grant_type=refresh_token&refresh_token=x", 400, "invalid_request"},

@@ -12,7 +12,7 @@ func missingParts(c *config.Config, log *slog.Logger) {
 		return
 	}
 	for part, set := range map[string]bool{
-		"clients": len(c.Clients) > 0 && c.Identity.Issuer != "", "workloads": len(c.Workloads) > 0,
+		"clients": len(c.Clients) > 0 && c.Identity.Issuer != "",
 	} {
 		if set {
 			log.Warn("this version does not use a part of the config yet", "part", part)

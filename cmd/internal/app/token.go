@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/grantry/grantry/vault/sts"
 )
 
 const maxTokenRequest = 64 << 10
@@ -19,7 +21,8 @@ func isLogin(grant string) bool { return grant == "authorization_code" || grant 
 
 // tokenEndpoint is the one dispatcher of POST /oauth/token. It reads the request
 // once, as a form or as JSON, and hands a form to whom its grant belongs.
-func tokenEndpoint(login http.Handler) http.Handler {
+// login is nil where people sign in elsewhere.
+func tokenEndpoint(login http.Handler, exchange *sts.Server) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
@@ -47,7 +50,9 @@ func tokenEndpoint(login http.Handler) http.Handler {
 		switch {
 		case grant == "":
 			tokenError(w, http.StatusBadRequest, "invalid_request", "grant_type is missing")
-		case !isLogin(grant):
+		case sts.Takes(grant):
+			exchange.Exchange(w, r, form)
+		case !isLogin(grant) || login == nil:
 			tokenError(w, http.StatusBadRequest, "unsupported_grant_type", "this server does not take that grant_type")
 		default:
 			login.ServeHTTP(challenging{w}, withForm(r, form))
