@@ -110,6 +110,12 @@ var node = sync.OnceValues(func() (string, error) {
 // script starts one of the counterparties' scripts with its settings as JSON.
 func script(t *testing.T, name string, settings any) *process {
 	t.Helper()
+	return scriptWith(t, name, settings)
+}
+
+// scriptWith is script with more variables in its environment.
+func scriptWith(t *testing.T, name string, settings any, env ...string) *process {
+	t.Helper()
 	path, err := node()
 	if err != nil {
 		t.Fatal(err)
@@ -117,6 +123,6 @@ func script(t *testing.T, name string, settings any) *process {
 	return start(t, spec{
 		Path: path,
 		Args: []string{filepath.Join("counterparties", name), marshal(t, settings)},
-		Env:  []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "NODE_NO_WARNINGS=1"},
+		Env:  append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "NODE_NO_WARNINGS=1"}, env...),
 	})
 }

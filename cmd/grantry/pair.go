@@ -46,6 +46,7 @@ func (c *connectCmd) pair(e *env, a *app.App) error {
 }
 
 func (c *connectCmd) sayCode(e *env, a *app.App, what consent.Pairing) {
+	serving := a.Serving(e.ctx) // and if so, on which scheme
 	page := a.PublicURL() + "/pair"
 	fmt.Fprintf(e.out, "To connect %s, open\n\n  %s\n\n", c.Name, page)
 	if open := opener(c.NoBrowser); open != nil {
@@ -55,13 +56,13 @@ func (c *connectCmd) sayCode(e *env, a *app.App, what consent.Pairing) {
 	}
 	fmt.Fprintf(e.out, "sign in there, and type this code:\n\n  %s\n\nIt is good until %s, and the account becomes that of whoever types it.\n",
 		what.Code, what.Expires.Local().Format("15:04"))
-	e.sayServing(a)
+	e.sayServing(serving)
 	fmt.Fprintln(e.out, "Waiting until you are done…")
 }
 
 // sayServing says what is missing where no process of this vault answers.
-func (e *env) sayServing(a *app.App) {
-	if !a.Serving(e.ctx) {
+func (e *env) sayServing(serving bool) {
+	if !serving {
 		fmt.Fprintf(e.err, "grantry: nothing serves this vault's pages at the moment: start `grantry serve%s`\n", e.common.place())
 	}
 }

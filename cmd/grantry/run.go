@@ -33,11 +33,13 @@ func (c *stdioCmd) Run(e *env) error {
 	return a.Stdio(e.ctx, e.in, out)
 }
 
-type serveCmd struct{}
+type serveCmd struct {
+	TLSDev bool `help:"Serve https with a certificate for localhost, 127.0.0.1 and ::1, made here." name:"tls-dev"`
+}
 
 // Run serves until a signal.
-func (*serveCmd) Run(e *env) error {
-	a, err := e.open(app.Options{})
+func (c *serveCmd) Run(e *env) error {
+	a, err := e.open(app.Options{DevTLS: c.TLSDev})
 	if err != nil {
 		return err
 	}
@@ -57,6 +59,7 @@ func (e *env) sayIdle() {
 func (e *env) printReady(r app.Ready) {
 	fmt.Fprintf(e.out, "MCP: %s\nConnections: %s\n", r.MCP, r.Connections)
 	e.printSignIn(r)
+	e.printTrust(r.CA)
 	if r.Sandbox == "" {
 		return
 	}

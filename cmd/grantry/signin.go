@@ -30,6 +30,7 @@ func (*signinCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	serving := a.Serving(e.ctx) // and if so, on which scheme
 	link := a.PublicURL() + code.Path
 	if e.common.JSON {
 		return e.printJSON(map[string]any{"link": link, "code": code.Code, "expires": code.Expires.UTC()})
@@ -37,6 +38,6 @@ func (*signinCmd) Run(e *env) error {
 	fmt.Fprintf(e.out, "Sign a browser in to the vault of %s, once, within %s:\n\n  %s\n\n", who.Label(), left(code.Expires), link)
 	e.printQR(link)
 	fmt.Fprintf(e.out, "or type this code into the page that waits for it:\n\n  %s\n\nWhoever has one of them is you, there: give them to nobody.\n", code.Code)
-	e.sayServing(a)
+	e.sayServing(serving)
 	return nil
 }

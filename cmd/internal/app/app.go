@@ -30,6 +30,7 @@ type Options struct {
 	Peer func(*http.Request) error
 	// Documents is how the metadata documents of clients and their keys are fetched; zero = from the public internet alone. A size in it does not count.
 	Documents guard.Config
+	DevTLS    bool // serve with a certificate of the data folder's own
 	AnyAnchor bool // open a vault also where its audit does not fit the anchor: to look into that, and to restore
 }
 
@@ -47,7 +48,8 @@ type App struct {
 	signIn *issuer                // who signs people in; nil on a vault of one person
 
 	logins  logins
-	serving bool // as a server, not as a process of one person's
+	heldTLS atomic.Bool // the process of ours that holds the shared port was started with --tls-dev, and this one was not
+	serving bool        // as a server, not as a process of one person's
 
 	mu      sync.Mutex
 	opened  *opened

@@ -135,6 +135,9 @@ func (a *App) localURL() string {
 	if a.cfg.PublicURL != "" {
 		return a.cfg.PublicURL
 	}
+	if a.heldTLS.Load() {
+		return "https://" + a.listen()
+	}
 	return a.scheme() + a.listen()
 }
 
@@ -149,7 +152,7 @@ func (p *localPages) hold(ctx context.Context, addr string, elsewhere bool) erro
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	secured, err := p.app.secure(ln)
+	secured, _, err := p.app.secure(ln)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
@@ -226,8 +229,19 @@ func (a *App) proving(v *vault.Vault, addr, mode string, next http.Handler) http
 
 // holder asks who holds the port for a proof, and answers its mode; "" is a
 // stranger. The MAC is over the address, so that a stranger cannot pass the
-// question on to a process of ours elsewhere.
+// question on to a process of ours elsewhere. Such a process may have been started
+// with --tls-dev, of which our own config does not know: then it answers on https.
 func (p *localPages) holder(ctx context.Context) string {
+	mode := p.holderAt(ctx, p.app.scheme())
+	held := mode == "" && p.app.scheme() == "http://"
+	if held {
+		mode = p.holderAt(ctx, "https://")
+	}
+	p.app.heldTLS.Store(held && mode != "")
+	return mode
+}
+
+func (p *localPages) holderAt(ctx context.Context, scheme string) string {
 	v, err := p.app.Vault(ctx)
 	if err != nil {
 		return ""
@@ -239,7 +253,7 @@ func (p *localPages) holder(ctx context.Context) string {
 	nonce := base64.RawURLEncoding.EncodeToString(raw)
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.app.scheme()+p.app.listen()+proofPath+"?nonce="+url.QueryEscape(nonce), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+p.app.listen()+proofPath+"?nonce="+url.QueryEscape(nonce), nil)
 	if err != nil {
 		return ""
 	}

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log"
@@ -32,12 +31,16 @@ type Ready struct {
 	// how long it lasts; nil where people sign in at a provider.
 	SignIn           func(context.Context) (link, code string, err error)
 	Sandbox, Control string // base URL of the fake vendors, and the control API's secret; "" without --sandbox
+	CA               string // path of the certificate that programs have to trust; "" without --tls-dev
 }
 
 // Serve runs the HTTP server until ctx ends, then stops within 10 seconds. It
 // calls ready once it can be reached.
 func (a *App) Serve(ctx context.Context, ready func(Ready)) error {
 	a.serving = true
+	if err := a.checkDevTLS(); err != nil {
+		return err
+	}
 	ln, err := net.Listen("tcp", a.cfg.Listen)
 	if err != nil {
 		return &UsageError{Text: fmt.Sprintf("cannot listen on %s: %v; another Grantry may run there, or set `listen`", a.cfg.Listen, err)}
@@ -54,10 +57,13 @@ func (a *App) Serve(ctx context.Context, ready func(Ready)) error {
 	if err != nil {
 		return err
 	}
-	if ln, err = a.secure(ln); err != nil {
+	ln, ca, err := a.secure(ln)
+	if err != nil {
 		return err
 	}
-	ready(a.readyLines(s.vault, publicURL))
+	r := a.readyLines(s.vault, publicURL)
+	r.CA = ca
+	ready(r)
 	return a.run(ctx, ln, s)
 }
 
@@ -84,27 +90,6 @@ func (a *App) publicURL(ln net.Listener) string {
 		return a.cfg.PublicURL
 	}
 	return a.scheme() + ln.Addr().String()
-}
-
-func (a *App) scheme() string {
-	if a.cfg.TLS.Cert != "" {
-		return "https://"
-	}
-	return "http://"
-}
-
-// secure puts TLS around the listener when the config names a certificate.
-func (a *App) secure(ln net.Listener) (net.Listener, error) {
-	if a.cfg.TLS.Cert == "" {
-		return ln, nil
-	}
-	cert, err := tls.LoadX509KeyPair(a.cfg.TLS.Cert, a.cfg.TLS.Key)
-	if err != nil {
-		return nil, &UsageError{Text: fmt.Sprintf("tls: %v", err)}
-	}
-	return tls.NewListener(ln, &tls.Config{
-		Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
-	}), nil
 }
 
 // server is everything behind the listener of Serve.
