@@ -208,6 +208,9 @@ func (h *Handler) entryView(a vault.Activity) entryView {
 // deed says in one sentence what happened. A kind without words of its own is named as the audit names it.
 func (h *Handler) deed(a vault.Activity, vendor string) text {
 	key := "deed." + strings.ReplaceAll(a.Kind, ".", "_")
+	if a.Kind == "tool.called" && a.Result == "refused" {
+		key = "deed.tool_refused"
+	}
 	if a.AgentName == "" && h.pages.has(key+"_own") {
 		key += "_own"
 	}

@@ -104,8 +104,8 @@ func (h *Handler) stop(v *visit, s vault.StopScope, name, page, form string) {
 	m.Text = append(m.Text,
 		h.say("stop.ended", "access", h.count("stop.access.", done.Access), "requests", h.count("stop.requests.", done.Tickets)),
 		h.say("stop.in_flight"))
-	m.Button = &button{Text: h.say("stop.resume." + kindOf(s)), To: page + "/resume", CSRF: h.token(v, form), Fields: scopeFields(s)}
-	m.Links = []link{{Text: h.say("stop.see"), To: activityPath}, {Text: h.say("stop.back"), To: page}}
+	m.Button = &button{Text: h.say("stop.resume." + kindOf(s)), To: page + "/resume", CSRF: h.token(v, form), Fields: scopeFields(s), Aside: true}
+	m.Links = []link{{Text: h.say("stop.see"), To: activityPath, Primary: true}, {Text: h.say("stop.back"), To: page}}
 	h.message(v, m)
 }
 

@@ -35,6 +35,7 @@ type knownView struct {
 	CanMove       bool
 	Logins        []loginView
 	Idle          bool // it is logged in, and has asked for nothing that could be stopped
+	IsNewest      bool // of several
 }
 
 type standingView struct {
@@ -120,6 +121,7 @@ func (h *Handler) groupView(known []vault.KnownAgent, labels map[string]string, 
 		if since, ok := stops[vault.StopScope{Agent: k.Key}]; ok {
 			view.Stopped = h.say("agents.stopped", "when", since)
 		}
+		view.IsNewest = len(known) > 1 && k.Key == newest.Key
 		if newest.Inherits(k) {
 			view.Newest, view.CanMove = newest.Key, slices.ContainsFunc(k.Access, h.movable)
 		}
@@ -135,7 +137,7 @@ func (h *Handler) knownView(k vault.KnownAgent, labels map[string]string) knownV
 		view.Seen = h.say("agents.seen", "first", h.date(k.First), "last", h.pages.ago(now, k.Last))
 	}
 	for _, x := range k.Access {
-		if ends(x).After(now) {
+		if lives(x, now) {
 			view.Access = append(view.Access, h.accessView(x))
 		}
 	}
@@ -154,6 +156,9 @@ func (h *Handler) agentView(a vault.Agent) *agentView {
 	}
 	return &agentView{Name: bare(h.say("words.unnamed")), Initial: "?"}
 }
+
+// lives says whether an access may still be used.
+func lives(x vault.Access, now time.Time) bool { return !x.Spent && ends(x).After(now) }
 
 // ends is when access ends, as far as it is known now: by its date, or because nobody uses it.
 func ends(x vault.Access) time.Time {

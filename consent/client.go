@@ -31,7 +31,7 @@ type offered struct {
 func (h *Handler) showClient(v *visit, t vault.Ticket, handle string) {
 	c := t.Client
 	page := clientPage{
-		Owner: shown(t.Owner.Label(), 80), Machine: shown(h.cfg.Machine, 60), Agent: h.agentOf(t.Agent),
+		Owner: shown(v.person.Label(), 80), Machine: shown(h.cfg.Machine, 60), Agent: h.agentOf(t.Agent),
 		When: h.pages.ago(h.cfg.Now(), t.Created), To: shown(c.Redirect, 120), Document: shown(c.Document, 120),
 		Local: c.Local, Remember: c.Remember, Action: ticketPath(handle),
 	}

@@ -99,10 +99,10 @@ func (h *Handler) waitingView(v *visit, t vault.Ticket) waitingView {
 // inOrder puts what works before what does not, and what is disconnected last; the vault's order otherwise.
 func inOrder(accounts []vault.Account) []vault.Account {
 	rank := func(a vault.Account) int {
-		switch a.State {
-		case vault.GrantRevoked:
+		switch {
+		case disconnected(a):
 			return 2
-		case vault.GrantActive:
+		case a.State == vault.GrantActive:
 			return 0
 		}
 		return 1
@@ -112,11 +112,14 @@ func inOrder(accounts []vault.Account) []vault.Account {
 	return out
 }
 
+// disconnected says that an account was ended here, and not by its vendor.
+func disconnected(a vault.Account) bool { return a.State == vault.GrantRevoked && !a.Taken }
+
 func (h *Handler) accountView(a vault.Account, all []vault.Account, access []vault.Access) accountView {
 	p, _ := h.provider(a.Connection)
 	view := accountView{
 		ID: a.ID, Vendor: titleOf(p, a.Connection), Label: shown(a.Label, 80), Connection: shown(a.Connection, 40),
-		Default: a.Default, Over: a.State == vault.GrantRevoked, Scopes: h.permissionsOf(p, a.Scopes),
+		Default: a.Default, Over: disconnected(a), Scopes: h.permissionsOf(p, a.Scopes),
 		Used: h.used(a.Used), Since: h.date(a.Created),
 	}
 	view.Initial = initial(view.Vendor)
@@ -132,7 +135,7 @@ func (h *Handler) accountView(a vault.Account, all []vault.Account, access []vau
 		view.EndsBy = h.say("connections.ends_by", "vendor", view.Vendor, "when", h.date(a.EndsBy))
 	}
 	for _, x := range access {
-		if x.Account == a.ID && ends(x).After(h.cfg.Now()) {
+		if x.Account == a.ID && lives(x, h.cfg.Now()) {
 			view.Agents = append(view.Agents, h.accessView(x))
 		}
 	}
@@ -193,8 +196,10 @@ func siblings(all []vault.Account, a vault.Account) int {
 func (h *Handler) stateWords(a vault.Account, vendor string) (state string, words, problem text) {
 	key := ""
 	switch {
-	case a.State == vault.GrantRevoked:
+	case disconnected(a):
 		return "off", h.say("health.off"), ""
+	case a.State == vault.GrantRevoked:
+		key = "health.taken"
 	case a.State == vault.GrantExpired:
 		key = "health.expired"
 	case a.State == vault.GrantNoRefresh:

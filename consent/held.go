@@ -25,9 +25,9 @@ func (h *Handler) showHeld(v *visit, status int, t vault.Ticket, handle string) 
 	if t.Held.Failure == vault.FlowEmail {
 		key = "held.email"
 	}
-	m := h.tell(status, tonePlain, key, "vendor", vendor, "got", t.Held.Got, "want", t.Held.Want, "owner", t.Owner.Label())
+	m := h.tell(status, tonePlain, key, "vendor", vendor, "got", t.Held.Got, "want", t.Held.Want, "owner", v.person.Label())
 	page := heldPage{
-		Owner: shown(t.Owner.Label(), 80), Machine: shown(h.cfg.Machine, 60), Title: m.Title, Text: m.Text,
+		Owner: shown(v.person.Label(), 80), Machine: shown(h.cfg.Machine, 60), Title: m.Title, Text: m.Text,
 		Facts:   labels(h.say(key+".want"), t.Held.Want, h.say(key+".got", "vendor", vendor), t.Held.Got),
 		Until:   h.say("held.until", "when", h.pages.until(h.cfg.Now(), t.Held.Until), "vendor", vendor),
 		Confirm: h.say("held.confirm", "got", t.Held.Got),

@@ -54,5 +54,5 @@ func (h *Handler) metView(a vault.KnownAgent) metView {
 
 // movable says whether an access can go over to another agent: it lasts, and has not ended.
 func (h *Handler) movable(x vault.Access) bool {
-	return !x.Once && ends(x).After(h.cfg.Now())
+	return !x.Once && lives(x, h.cfg.Now())
 }

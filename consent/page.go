@@ -137,6 +137,7 @@ type button struct {
 	Text     text
 	To, CSRF string
 	Fields   []field
+	Aside    bool // not what most people want here
 }
 
 // field is a hidden value of a form.

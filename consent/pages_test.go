@@ -217,7 +217,7 @@ func TestDestroyShown(t *testing.T) {
 	w := newWorld(t)
 	w.slack()
 	h := w.vault.add(w.write(vault.Write{Tool: "records_delete", Destroy: true, Arguments: json.RawMessage(`{}`)}, "s1"))
-	w.browser("alice").get("/consent/"+h).want(t, http.StatusOK, "deletes", "It is asked for each time", "It sends nothing besides").without(t, "For 1 hour", "Today")
+	w.browser("alice").get("/consent/"+h).want(t, http.StatusOK, "deletes", "You are asked each time", "It sends nothing besides").without(t, "For 1 hour", "Today")
 }
 
 // TestOneVisit: where connection, access and approval lack, one page asks for all.
@@ -298,7 +298,7 @@ func TestEmbedded(t *testing.T) {
 		b := w.browser("alice")
 		b.head.Set("User-Agent", agent)
 		p := b.get("/consent/"+h).want(t, http.StatusOK)
-		if got := strings.Contains(p.body, `readonly value="`+w.url+"/consent/"+h+`"`); got != inside {
+		if got := strings.Contains(p.body, `>`+w.url+"/consent/"+h+`</p>`); got != inside {
 			t.Errorf("%s: elsewhere %v, want %v", agent, got, inside)
 		}
 		b.get("/consent/"+h+"?here=1").want(t, http.StatusOK)

@@ -63,7 +63,7 @@ func optionOf(page ticketPage, o optionView) struct {
 
 func (h *Handler) ticketPage(v *visit, t vault.Ticket, handle string) (page ticketPage, err error) {
 	page = ticketPage{
-		Owner: shown(t.Owner.Label(), 80), Machine: shown(h.cfg.Machine, 60), Agent: h.agentOf(t.Agent),
+		Owner: shown(v.person.Label(), 80), Machine: shown(h.cfg.Machine, 60), Agent: h.agentOf(t.Agent),
 		Why: cmp.Or(h.askedFrom(v.ctx(), t), h.why(t)), When: h.pages.ago(h.cfg.Now(), t.Created), Several: len(t.Options) > 1,
 		Lengths: h.lengths(), WriteOnly: t.Kind == vault.KindApprove, Action: ticketPath(handle),
 	}

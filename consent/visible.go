@@ -30,6 +30,9 @@ func visible(s string) text {
 	return text(b.String())
 }
 
+// odd says whether visible has put a mark into a text.
+func odd(t text) bool { return strings.Contains(string(t), `<span class="odd">`) }
+
 // markOf names a character that does not show by itself; "" for one that does.
 func markOf(r rune, size int, first byte) string {
 	switch {

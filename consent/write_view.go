@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/grantry/grantry/vault"
 )
@@ -16,6 +17,7 @@ type writeView struct {
 	Account     string
 	Arguments   []argument
 	Changes     []changeView
+	Odd         bool // something stands in marks
 }
 
 // changeView is one field of an update, before and after.
@@ -51,12 +53,27 @@ func (h *Handler) writeView(v *visit, t vault.Ticket) (*writeView, error) {
 	for _, c := range a.Changes {
 		view.Changes = append(view.Changes, changeView{Field: visible(c.Field), Lines: compared(c.Was, c.Becomes)})
 	}
+	view.Odd = view.marked()
 	if a.Account != "" {
 		account := h.accountOf(v, vault.Ticket{Grant: a.Account})
 		p, _ := h.provider(account.Connection)
 		view.Vendor, view.Account = titleOf(p, account.Connection), shown(account.Label, 80)
 	}
 	return view, nil
+}
+
+// marked says whether the call holds what visible shows as a mark.
+func (w *writeView) marked() bool {
+	for _, c := range w.Changes {
+		if slices.ContainsFunc(c.Lines, func(l line) bool { return odd(l.Text) }) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(w.Arguments, argument.marked)
+}
+
+func (a argument) marked() bool {
+	return odd(a.Name) || odd(a.Value) || slices.ContainsFunc(a.Parts, argument.marked)
 }
 
 // argumentsOf are a call's arguments in their order, every one and in full.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,12 +26,17 @@ import (
 type app struct {
 	URL  string
 	came chan url.Values
+	shut atomic.Bool // it answers nothing, so that a browser stays where it is
 }
 
 func newApp(t *testing.T) *app {
 	t.Helper()
 	a := &app{came: make(chan url.Values, 8)}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.shut.Load() {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
 		if r.URL.Path == "/callback" {
 			a.came <- r.URL.Query()
 		}

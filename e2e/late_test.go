@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"crypto/rand"
 	"net/http"
 	"path/filepath"
 	"regexp"
@@ -8,14 +9,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"github.com/grantry/grantry/vault"
 	"github.com/grantry/grantry/vault/seal"
 	"github.com/grantry/grantry/vault/sqlstore"
 )
 
-// yesterday opens this home's vault beside the programs that use it, by a
-// clock that is 25 hours slow.
-func (h *home) yesterday(t *testing.T) *vault.Vault {
+// beside opens this home's vault beside the programs that use it, by its own clock.
+func (h *home) beside(t *testing.T, now func() time.Time) *vault.Vault {
 	t.Helper()
 	source, err := seal.OpenSource("file:"+filepath.Join(h.Dir, "config", "grantry", "key"), seal.SourceOptions{Dir: h.data()})
 	if err != nil {
@@ -31,7 +33,7 @@ func (h *home) yesterday(t *testing.T) *vault.Vault {
 	}
 	t.Cleanup(func() { store.Close() })
 	v, err := vault.Open(t.Context(), vault.Config{
-		Store: store, Keys: keys, Instance: "yesterday", Now: func() time.Time { return time.Now().Add(-25 * time.Hour) },
+		Store: store, Keys: keys, Instance: "beside-" + rand.Text(), Now: now,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +44,7 @@ func (h *home) yesterday(t *testing.T) *vault.Vault {
 // expired is a link that nobody opened for a day: it does nothing, and its
 // owner may have the question asked anew (R06).
 func (e *overHTTPS) expired(t *testing.T, c *chrome) {
-	v := e.home.yesterday(t)
+	v := e.home.beside(t, func() time.Time { return time.Now().Add(-25 * time.Hour) })
 	ticket, _, err := v.OpenTicket(t.Context(), vault.TicketRequest{
 		Owner: vault.Person{Caller: vault.Caller{Issuer: e.issuer.URL, Subject: "bob"}},
 		Agent: vault.Agent{Issuer: e.issuer.URL, ID: "sleepy-agent"}, Tool: "calendar_list_events",
@@ -83,6 +85,11 @@ func (e *overHTTPS) paired(t *testing.T, c *chrome) {
 	c.signIn(e.Base+"/pair", "alice")
 	c.expect(http.StatusOK, "Type the code")
 	c.look("pair")
+	c.fill("code", "BBBB-BBBB")
+	c.click("Next")
+	c.waitFor("That code is wrong")
+	c.look("pair-wrong")
+	do(c, "emptying the field", chromedp.Clear(chromedp.CSS("[name=code]")))
 	c.fill("code", strings.ToLower(code[1]))
 	c.click("Next")
 	c.expect(http.StatusOK, "You typed a code that a terminal on")

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
@@ -20,12 +21,17 @@ const axe = `axe.run(document, {preload: false, resultTypes: ['violations'],
   .filter(v => v.impact === 'serious' || v.impact === 'critical')
   .flatMap(v => v.nodes.map(n => v.id + ' (' + v.impact + '): ' + n.target + '\n' + n.failureSummary)))`
 
+var axeSource = sync.OnceValues(func() (string, error) {
+	source, err := os.ReadFile(filepath.Join("counterparties", "node_modules", "axe-core", "axe.min.js"))
+	return string(source), err
+})
+
 // look lets axe-core judge the page that is open, wide and light as well as
 // narrow and dark, and wants no serious finding, nothing that scrolls to the
 // side, and no script of ours. With GRANTRY_PICTURES it writes pictures there.
 func (c *chrome) look(name string) {
 	c.t.Helper()
-	source, err := os.ReadFile(filepath.Join("counterparties", "node_modules", "axe-core", "axe.min.js"))
+	source, err := axeSource()
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -43,7 +49,7 @@ func (c *chrome) look(name string) {
 			c.screenshot(filepath.Join(folder, fmt.Sprintf("%s-%d-%s.png", name, as.width, as.scheme)))
 		}
 		if judged {
-			c.judge(string(source), fmt.Sprintf("%s, %d px, %s", name, as.width, as.scheme))
+			c.judge(source, fmt.Sprintf("%s, %d px, %s", name, as.width, as.scheme))
 		}
 	}
 	c.show(wide, "light")

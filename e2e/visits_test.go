@@ -31,11 +31,16 @@ func TestBrowsersInTheSandbox(t *testing.T) {
 		{"declined", v.declined},
 		{"replayed", v.replayed},
 		{"a write", v.write},
+		{"an update", v.update},
 		{"kill switch", v.killSwitch},
 		{"what was done", v.activity},
 		{"other pages", v.otherPages},
 		{"disconnected with the vendor down", v.disconnectDown},
 		{"disconnected", v.disconnectUp},
+		{"at the vendor", v.atTheVendor},
+		{"broken", v.broken},
+		{"everything stopped", v.stopAll},
+		{"sign-in failures", v.signInFailures},
 	} {
 		t.Run(visit.name, func(t *testing.T) {
 			alice.t = t
@@ -132,7 +137,10 @@ func (v *visits) widened(t *testing.T) {
 		t.Fatalf("with a calendar alone a search answered %s", first.show())
 	}
 	v.alice.open(first.link(t))
-	v.alice.expect(http.StatusOK, "already")
+	v.alice.expect(http.StatusOK, "the connected account does not allow this yet")
+	if strings.Contains(v.alice.text(), "Should its access go over") {
+		t.Errorf("a later agent's access is offered:\n%s", v.alice.text())
+	}
 	v.alice.look("widen")
 	v.alice.press("allow")
 	v.alice.click(sandboxAllow + "alice")
@@ -148,6 +156,7 @@ func (v *visits) declined(t *testing.T) {
 	v.alice.open(link)
 	v.alice.press("decline")
 	v.alice.expect(http.StatusOK, "Nothing was connected")
+	v.alice.look("declined-agent")
 	v.alice.open(link)
 	v.alice.expect(http.StatusGone, "You have declined this")
 	v.alice.look("over-declined")

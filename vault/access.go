@@ -31,6 +31,7 @@ type Access struct {
 	Label      string // of the account
 	Scopes     []string
 	Once       bool
+	Spent      bool // for one call, which was made
 	Expires    time.Time
 	Ends       time.Time // Expires, or UnusedFor after the last use if that is earlier
 	First      time.Time // when it was given first, to this agent and account
@@ -69,7 +70,7 @@ func (v *Vault) accessOf(tx Tx, user string) ([]Access, error) {
 	out := make([]Access, 0, len(rows))
 	for _, r := range rows {
 		a := Access{
-			ID: r.ID, Account: r.Grant, Scopes: provider.ParseScopes(r.Scopes), Once: r.Once != "", key: r.Agent,
+			ID: r.ID, Account: r.Grant, Scopes: provider.ParseScopes(r.Scopes), Once: r.Once != "", Spent: r.Once != "" && r.Once != onceOpen, key: r.Agent,
 			Expires: FromMillis(r.Expires), Ends: FromMillis(ends(r)), Created: FromMillis(r.Created), Used: FromMillis(r.Used),
 		}
 		if i := slices.IndexFunc(accounts, func(a account) bool { return a.row.ID == r.Grant }); i >= 0 {

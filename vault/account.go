@@ -32,7 +32,9 @@ type Account struct {
 	Scopes     []string // granted
 	State      GrantState
 	// Changed says that the config no longer sends its tokens where they were granted for (connection_changed).
-	Changed   bool
+	Changed bool
+	// Taken says of a revoked one that its vendor ended it: nobody disconnected it here.
+	Taken     bool
 	Default   bool
 	GrantedBy string // agent id whose ticket led to the grant, or "person"
 	Created   time.Time
@@ -50,6 +52,7 @@ func (v *Vault) view(a account) Account {
 	out := Account{
 		ID: a.row.ID, Connection: a.row.Connection, Label: a.profile.label(), Owner: a.profile.Owner,
 		Scopes: provider.ParseScopes(a.row.Scopes), State: GrantState(a.row.State), Changed: !bound(a.row, c),
+		Taken:  GrantState(a.row.State) == GrantRevoked && a.row.AccessCT != nil,
 		EndsBy: FromMillis(a.profile.Ends), Default: a.row.IsDefault, GrantedBy: a.row.GrantedBy, Failures: int(a.row.FailCount),
 		Created: FromMillis(a.row.Created), Refreshed: FromMillis(a.row.Refreshed), Used: FromMillis(a.row.Used),
 		Expires: FromMillis(a.row.AccessExp),

@@ -93,7 +93,7 @@ func TestRefreshRefused(t *testing.T) {
 		t.Fatalf("lack = %+v", e)
 	}
 	all, err := b.Accounts(t.Context(), alice.Caller)
-	if err != nil || all[0].State != vault.GrantRevoked || all[0].LastError != "invalid_grant" {
+	if err != nil || all[0].State != vault.GrantRevoked || !all[0].Taken || all[0].LastError != "invalid_grant" {
 		t.Errorf("account = %+v, %v", all, err)
 	}
 }

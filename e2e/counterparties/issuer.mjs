@@ -11,6 +11,7 @@ import { commands, freePort, say, settings } from './say.mjs';
 
 const people = {
   alice: { email: 'alice@example.com', email_verified: true, name: 'Alice Example' },
+  carol: { email: 'carol@example.com', email_verified: true, name: 'Carol Example' },
   bob: { email: 'bob@example.com', email_verified: true, name: 'Bob Example' },
 };
 
