@@ -1,7 +1,10 @@
 package app_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -9,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/grantry/grantry/cmd/internal/app"
 	"github.com/grantry/grantry/vault/sts"
 )
 
@@ -75,4 +79,71 @@ func withSecret(t *testing.T, yaml string) string {
 		t.Fatal(err)
 	}
 	return strings.ReplaceAll(yaml, "SECRET", path)
+}
+
+// loggedIn goes through the code flow of the built-in server as the workload nightly, and answers its tokens.
+func loggedIn(t *testing.T, r app.Ready, callback string, came <-chan url.Values) answered {
+	t.Helper()
+	base := strings.TrimSuffix(r.MCP, "/mcp")
+	verifier := strings.Repeat("v", 50)
+	sum := sha256.Sum256([]byte(verifier))
+	b := signedIn(t, r)
+	b.get(base + "/oauth/authorize?" + url.Values{
+		"response_type": {"code"}, "client_id": {"nightly"}, "redirect_uri": {callback}, "state": {"s"}, "scope": {"openid offline_access"},
+		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
+	}.Encode())
+	b.get(base + b.post("answer", "allow"))
+	got := send(t, http.MethodPost, base+"/oauth/token", "application/x-www-form-urlencoded", url.Values{
+		"grant_type": {"authorization_code"}, "code": {(<-came).Get("code")}, "redirect_uri": {callback}, "code_verifier": {verifier},
+		"client_id": {"nightly"}, "client_secret": {"the-secret"},
+	}.Encode())
+	if got.status != http.StatusOK || got.fields["refresh_token"] == nil {
+		t.Fatalf("the login: %d %s", got.status, got.raw)
+	}
+	return got
+}
+
+// TestExchangeAfterOwnLogin: where the built-in server signs people in, both tokens of a workload's login are subject tokens
+// and the refresh token is not spent; a rotated one ends the login, and none of them is anything at /mcp.
+func TestExchangeAfterOwnLogin(t *testing.T) {
+	t.Parallel()
+	came := make(chan url.Values, 2)
+	callback := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) { came <- q.URL.Query() }))
+	defer callback.Close()
+	r := startAlone(t, withSecret(t, strings.Replace(workloadYAML, "https://nightly.example.com", callback.URL, 1)))
+	base := strings.TrimSuffix(r.MCP, "/mcp")
+	login := loggedIn(t, r, callback.URL+"/cb", came)
+	access, refresh := login.fields["access_token"].(string), login.fields["refresh_token"].(string)
+	exchange := func(token, kind string) answered {
+		return send(t, http.MethodPost, base+"/oauth/token", "application/x-www-form-urlencoded", url.Values{
+			"grant_type": {sts.GrantType}, "client_id": {"nightly"}, "client_secret": {"the-secret"}, "connection": {"files"},
+			"subject_token": {token}, "subject_token_type": {"urn:ietf:params:oauth:token-type:" + kind},
+		}.Encode())
+	}
+	for kind, token := range map[string]string{"access_token": access, "refresh_token": refresh} {
+		for range 2 {
+			if a := exchange(token, kind); a.fields["error"] != "consent_required" || !strings.HasPrefix(a.fields["consent_uri"].(string), base+"/consent/") {
+				t.Fatalf("%s: %d %s", kind, a.status, a.raw)
+			}
+		}
+		if a := send(t, http.MethodPost, r.MCP, "application/json", initialize, "Authorization", "Bearer "+token); a.status != http.StatusUnauthorized {
+			t.Errorf("%s at /mcp: %d", kind, a.status)
+		}
+	}
+	rotate := func(token string) answered {
+		return send(t, http.MethodPost, base+"/oauth/token", "application/x-www-form-urlencoded", url.Values{
+			"grant_type": {"refresh_token"}, "refresh_token": {token}, "client_id": {"nightly"}, "client_secret": {"the-secret"},
+		}.Encode())
+	}
+	second := rotate(refresh).fields["refresh_token"].(string)
+	third := rotate(second).fields["refresh_token"].(string)
+	if a := exchange(third, "refresh_token"); a.fields["error"] != "consent_required" {
+		t.Errorf("the current one: %d %s", a.status, a.raw)
+	}
+	if a := exchange(refresh, "refresh_token"); a.fields["error"] != "invalid_request" {
+		t.Errorf("an older one: %d %s", a.status, a.raw)
+	}
+	if a := exchange(third, "refresh_token"); a.fields["error"] != "invalid_request" {
+		t.Errorf("after an older one came the login lives: %d %s", a.status, a.raw)
+	}
 }
