@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -30,7 +29,7 @@ type Journal struct {
 	name   string // of the file
 	log    *slog.Logger
 
-	mu     sync.Mutex
+	mu     turn
 	file   *os.File // nil until it is needed
 	closed bool
 	end    int64 // where the next record begins
@@ -44,8 +43,15 @@ func New(folder, instance string, log *slog.Logger) *Journal {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Journal{folder: folder, name: filepath.Base(instance) + suffix, log: log}
+	return &Journal{folder: folder, name: filepath.Base(instance) + suffix, log: log, mu: make(turn, 1)}
 }
+
+// turn is a mutex whose holder may sleep (hold does): in a bubble of
+// testing/synctest time stands still while somebody waits for a sync.Mutex, and the holder would never wake up.
+type turn chan struct{}
+
+func (t turn) Lock()   { t <- struct{}{} }
+func (t turn) Unlock() { <-t }
 
 // open makes folder (0700) and file, where they are not there yet.
 func (j *Journal) open() (err error) {
