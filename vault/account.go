@@ -190,5 +190,5 @@ func (v *Vault) rebind(tx Tx, r GrantRow, destination []byte) error {
 	if err := errors.Join(v.sealTokens(dek, &r, t), v.sealProfile(dek, &r, profile)); err != nil {
 		return err
 	}
-	return tx.Grants().Swap(r, r.Gen)
+	return errors.Join(tx.Grants().Swap(r, r.Gen), v.dropNarrowed(tx, r))
 }

@@ -78,18 +78,44 @@ func (v *Vault) waysOf(r Request) ([]way, error) {
 	return under, nil
 }
 
-// fit proves that what goes out for p can do no more than the ceiling allows.
+// reach is all that a token under the ceiling can do of what is granted.
+func (c *Ceiling) reach(p *provider.Provider, granted []string) (out []string) {
+	for _, s := range granted {
+		if c.allows(p, s) && !p.IdentityOnly(s) {
+			out = append(out, s)
+		}
+	}
+	for _, s := range c.Scopes {
+		if p.Covers(granted, s) {
+			out = append(out, s)
+		}
+	}
+	return slimOf(p, out)
+}
+
+// fit proves that what goes out for p can do no more than the ceiling allows:
+// the account's own token, or a narrowed one, of which it says the scopes (p.slim).
+// Who asks for nothing in particular asks for all that there is under the ceiling.
 func (v *Vault) fit(c *Ceiling, p *picked) error {
 	if c == nil {
 		return nil
 	}
-	excess := c.excess(p.conn.Provider(), provider.ParseScopes(p.row.Scopes))
-	if len(excess) == 0 || c.Wider {
-		return nil
+	vendor, granted := p.conn.Provider(), provider.ParseScopes(p.row.Scopes)
+	if len(p.need.Ask()) == 0 {
+		p.need.Groups = eachOf(c.reach(vendor, granted)).Groups
 	}
-	e := v.lacks(CannotNarrow, *p, nil)
-	e.Excess = excess
-	return e
+	switch {
+	case len(c.excess(vendor, granted)) == 0:
+		return nil
+	case len(c.Scopes) == 0, !p.narrows() && !c.Wider:
+		return v.tooWide(c, *p)
+	case len(p.need.Groups) == 0:
+		p.need.Groups = eachOf(c.Scopes).Groups
+		return v.lacks(UnderScoped, *p, c.Scopes)
+	case p.narrows():
+		p.slim = slimOf(vendor, p.ask())
+	}
+	return nil
 }
 
 // appendCeiling is its part of a pick's key. None and an empty one are not the same.
@@ -109,11 +135,12 @@ func appendCeiling(b []byte, c *Ceiling) []byte {
 
 // lasts says whether the token at hand lives for that long yet. One without a known end does.
 func (v *Vault) lasts(p picked, ttl time.Duration) bool {
-	return ttl <= 0 || p.row.AccessExp == 0 || p.row.AccessExp-v.now() >= ttl.Milliseconds()
+	expires := p.out().expires
+	return ttl <= 0 || expires == 0 || expires-v.now() >= ttl.Milliseconds()
 }
 
 // lengthens says whether a refresh could bring a token that lives longer than the
 // one at hand: not where there is none to be had, nor right after the last one (G10).
 func (v *Vault) lengthens(p picked, ttl time.Duration) bool {
-	return !v.lasts(p, ttl) && p.row.RefreshCT != nil && !v.justNow(p.row)
+	return !v.lasts(p, ttl) && p.row.RefreshCT != nil && !v.justNow(p)
 }

@@ -135,7 +135,13 @@ func (v *Vault) claimable(tx Tx, w wanted) (*picked, error) {
 	if row.State != string(GrantActive) || row.Unverified || !bound(row, w.conn) {
 		return nil, nil // the next pick says why
 	}
-	now := &picked{row: row, need: w.need, conn: w.conn, label: w.label}
+	now := &picked{row: row, need: w.need, conn: w.conn, label: w.label, slim: w.slim, consent: w.consent}
+	if err := v.findNarrowed(tx, now); err != nil {
+		return nil, err
+	}
+	if w.slim != nil && (row.RefreshCT == nil || now.narrow != nil && now.narrow.Refused != "") {
+		return nil, nil // it cannot be had
+	}
 	if now.tokens, err = v.openTokens(tx, row); err != nil {
 		return nil, unlessDamaged(err) // the next pick quarantines it
 	}
@@ -187,8 +193,8 @@ func (v *Vault) leased(tx Tx, g GrantRow, at int64) bool {
 	return g.LeaseOwner != "" && max(age, -age) < leaseFor.Milliseconds() && !v.ownerGone(tx, g)
 }
 
-// mayTry keeps tries apart: 30 s and more after a failure, and 10 forced ones a
-// minute. A failure from the future was before the clock was set back.
+// mayTry keeps tries apart: 30 s and more after a failure, and 10 forced or
+// narrowing ones a minute. A failure from the future was before the clock was set back.
 func (v *Vault) mayTry(p picked, stale *provider.Bearer, at int64) error {
 	if wait := pending(p.row, at); wait > 0 {
 		e := v.unreachable(p, wait, nil)
@@ -197,7 +203,7 @@ func (v *Vault) mayTry(p picked, stale *provider.Bearer, at int64) error {
 		}
 		return e
 	}
-	if stale != nil && !v.forced.allow(p.row.ID, v.cfg.Now()) {
+	if (stale != nil || p.slim != nil) && !v.forced.allow(p.row.ID, v.cfg.Now()) {
 		return v.unreachable(p, time.Minute, errors.New("the vendor refuses fresh tokens"))
 	}
 	return nil

@@ -147,6 +147,7 @@ func (v *Vault) storeReceived(tx Tx, r received, t *Ticket) (account, error) {
 	next := v.refreshed(a.row, had, r.grant)
 	next.row.Scopes, next.row.Destination = provider.FormatScopes(r.grant.Scopes), r.conn.Destination()
 	next.row.State, next.row.Unverified = string(GrantActive), false
+	a.profile.Consent = next.row.Gen
 	if err := errors.Join(v.sealTokens(dek, &next.row, next.tokens), v.sealProfile(dek, &next.row, a.profile)); err != nil {
 		return a, err
 	}
@@ -159,7 +160,7 @@ func (v *Vault) storeReceived(tx Tx, r received, t *Ticket) (account, error) {
 	if !found {
 		return a, tx.Grants().Insert(a.row)
 	}
-	if err := tx.Grants().Swap(a.row, old.Gen); err != nil {
+	if err := errors.Join(tx.Grants().Swap(a.row, old.Gen), v.dropNarrowed(tx, old)); err != nil {
 		return a, err
 	}
 	return a, tx.Grants().Lease(a.row.ID, a.row.Gen, old.LeaseSeq, Lease{Seq: old.LeaseSeq})

@@ -100,6 +100,7 @@ type rescuedSet struct {
 	Confirmed bool     `json:"confirmed"`
 	Expiry    int64    `json:"expiry"`
 	Answered  int64    `json:"answered"`
+	Slim      []string `json:"slim,omitempty"` // of a narrowing refresh, what it asked for
 }
 
 func (r rescueRecord) place(tenant string) seal.Place {
@@ -117,7 +118,7 @@ func (v *Vault) rescued(a *attempt, g *provider.Grant) ([]byte, error) {
 	var err error
 	r.Sealed, err = sealJSON(a.dek, r.place(v.id), rescuedSet{
 		V: 1, Access: g.Access.Reveal(), Refresh: g.Refresh.Reveal(), IDToken: g.IDToken.Reveal(), APIBase: g.APIBase,
-		Scopes: g.Scopes, Confirmed: g.Confirmed, Expiry: Millis(g.Expiry), Answered: a.answered,
+		Scopes: g.Scopes, Confirmed: g.Confirmed, Expiry: Millis(g.Expiry), Answered: a.answered, Slim: a.p.slim,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sealing for the emergency journal: %w", err)
@@ -146,7 +147,7 @@ func (v *Vault) restore(ctx context.Context, raw []byte, live bool) error {
 		return nil
 	}
 	var g *provider.Grant
-	var answered int64
+	var a *attempt
 	var row GrantRow
 	var late, theirs bool
 	err := v.store.Update(ctx, func(tx Tx) (err error) {
@@ -157,10 +158,11 @@ func (v *Vault) restore(ctx context.Context, raw []byte, live bool) error {
 		if theirs = live && row.Gen != r.Generation; theirs {
 			return nil
 		}
-		if g, answered, err = v.openRescued(tx, r); err != nil {
+		if g, a, err = v.openRescued(tx, r); err != nil {
 			return err
 		}
-		late, err = v.restoreIn(tx, r, &attempt{p: picked{row: row}, answered: answered}, g)
+		a.p.row = row
+		late, err = v.restoreIn(tx, r, a, g)
 		return err
 	})
 	switch {
@@ -190,21 +192,22 @@ func (v *Vault) restoreIn(tx Tx, r rescueRecord, a *attempt, g *provider.Grant) 
 	return v.saveIn(tx, a, g, false)
 }
 
-func (v *Vault) openRescued(tx Tx, r rescueRecord) (g *provider.Grant, answered int64, err error) {
+// openRescued answers what came, and of its attempt when and what was asked for.
+func (v *Vault) openRescued(tx Tx, r rescueRecord) (*provider.Grant, *attempt, error) {
 	id, err := seal.BlobDEK(r.Sealed)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	dek, err := v.dataKeyByID(tx, r.User, id[:])
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	var s rescuedSet
 	if err := openJSON(dek, r.place(v.id), r.Sealed, &s); err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	return &provider.Grant{
 		Access: provider.NewSecret(s.Access), Refresh: provider.NewSecret(s.Refresh), IDToken: provider.NewSecret(s.IDToken),
 		APIBase: s.APIBase, Scopes: s.Scopes, Confirmed: s.Confirmed, Expiry: FromMillis(s.Expiry),
-	}, s.Answered, nil
+	}, &attempt{p: picked{slim: s.Slim}, answered: s.Answered}, nil
 }

@@ -121,10 +121,10 @@ func (v *Vault) renew(ctx context.Context, w wanted, renewed bool) (again bool, 
 		v.refreshEarly(ctx, w.picked)
 		return false, nil
 	case usable && (renewed || !v.lengthens(w.picked, w.ttl)):
-		return false, &ShortLivedError{Lives: time.Duration(w.row.AccessExp-v.now()) * time.Millisecond}
+		return false, &ShortLivedError{Lives: time.Duration(w.out().expires-v.now()) * time.Millisecond}
 	}
 	err = v.refresh(ctx, w)
-	if err != nil && w.stale == nil && lasts && temporary(err) && v.alive(w.row) {
+	if err != nil && w.stale == nil && lasts && temporary(err) && v.alive(w.picked) {
 		return false, nil // the token at hand has some life left
 	}
 	return err == nil, err
@@ -154,14 +154,15 @@ func (v *Vault) Check(ctx context.Context, r Request) error {
 // release commits the entry, and then hands the token out: errMoved when what was
 // picked does not hold any more in the entry's own transaction.
 func (v *Vault) release(ctx context.Context, r Request, p picked) (*Token, error) {
+	out := p.out()
 	entry := Entry{
 		Kind: "token.released", user: p.row.User, Agent: r.Agent, Connection: p.row.Connection,
 		Account: p.row.ID, Scopes: p.ask(), Tool: r.Tool,
-		Detail: Detail{Call: r.Call, Generation: p.row.Gen, Expires: p.row.AccessExp, Approval: r.Approval},
+		Detail: Detail{Call: r.Call, Generation: out.gen, Expires: out.expires, Approval: r.Approval},
 	}
 	if r.Exchanged != nil {
 		entry.Kind = "token.exchanged"
-		entry.Scopes, entry.Detail.Exchange = provider.ParseScopes(p.row.Scopes), r.Exchanged
+		entry.Scopes, entry.Detail.Exchange = p.can(), r.Exchanged
 	}
 	err := v.journal.commit(ctx, v, &member{
 		entry: entry, synced: p.access.Once != "" || r.Approval != "",
@@ -177,10 +178,10 @@ func (v *Vault) release(ctx context.Context, r Request, p picked) (*Token, error
 	v.noteUse(p)
 	return &Token{
 		Bearer: provider.Bearer{
-			Token: provider.NewSecret(p.tokens.access.Token), Connection: p.conn, APIBase: p.tokens.access.APIBase,
-			Account: p.label, Grant: p.row.ID, Generation: p.row.Gen, Scopes: provider.ParseScopes(p.row.Scopes),
+			Token: provider.NewSecret(out.token), Connection: p.conn, APIBase: out.apiBase,
+			Account: p.label, Grant: p.row.ID, Generation: out.gen, Scopes: p.can(),
 		},
-		Expiry: FromMillis(p.row.AccessExp),
+		Expiry: FromMillis(out.expires),
 	}, nil
 }
 

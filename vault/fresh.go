@@ -12,36 +12,38 @@ import (
 // where that is less. One that was refreshed just now goes out whatever the vendor said
 // of its life: else a vendor who says "one second" would be asked every second (G10).
 func (v *Vault) usable(p picked, stale *provider.Bearer) bool {
-	row := p.row
-	if p.tokens.access.Token == "" || row.Unverified || stale != nil && row.Gen <= stale.Generation {
+	row, t := p.row, p.out()
+	if t.token == "" || row.Unverified || stale != nil && t.gen <= stale.Generation {
 		return false
 	}
-	if row.AccessExp == 0 || row.LeaseOwner == "" && row.FailCount == 0 && v.justNow(row) {
+	if t.expires == 0 || row.LeaseOwner == "" && row.FailCount == 0 && v.justNow(p) {
 		return true
 	}
-	margin := min(time.Minute.Milliseconds(), (row.AccessExp-row.Refreshed)/10)
-	return v.now() < row.AccessExp-max(margin, 0)
+	margin := min(time.Minute.Milliseconds(), (t.expires-t.got)/10)
+	return v.now() < t.expires-max(margin, 0)
 }
 
-// justNow says whether the row's tokens came from a refresh within the spacing of
-// refreshes, by this process's clock. Those of a consent came from no refresh.
-func (v *Vault) justNow(g GrantRow) bool {
-	age := v.now() - g.Refreshed
-	return g.AttemptAt != 0 && age >= 0 && age < spacing.Milliseconds()
+// justNow says whether the token at hand came from a refresh within the spacing of
+// refreshes, by this process's clock. That of a consent came from no refresh.
+func (v *Vault) justNow(p picked) bool {
+	age := v.now() - p.out().got
+	return p.row.AttemptAt != 0 && age >= 0 && age < spacing.Milliseconds()
 }
 
 // alive says whether the token at hand, though due, would still be taken.
-func (v *Vault) alive(g GrantRow) bool {
-	return g.AccessCT != nil && !g.Unverified && (g.AccessExp == 0 || v.now() < g.AccessExp)
+func (v *Vault) alive(p picked) bool {
+	t := p.out()
+	return t.token != "" && !p.row.Unverified && (t.expires == 0 || v.now() < t.expires)
 }
 
 // early says whether a token is past about four fifths of its life, and may be
 // refreshed while it serves. Each grant has its own point between 75 and 85 %, the
 // same in every process, so that grants that were connected together do not fall due together.
+// A narrowed token is got anew when somebody asks for it.
 func (v *Vault) early(p picked) bool {
 	row := p.row
 	life := row.AccessExp - row.Refreshed
-	if row.AccessExp == 0 || life <= 0 || row.RefreshCT == nil || row.Unverified || row.NextTry > v.now() || v.justNow(row) {
+	if row.AccessExp == 0 || life <= 0 || row.RefreshCT == nil || row.Unverified || row.NextTry > v.now() || p.slim != nil || v.justNow(p) {
 		return false
 	}
 	h := fnv.New32a()

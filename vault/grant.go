@@ -27,7 +27,8 @@ type accountProfile struct {
 	Email     string `json:"email,omitempty"`
 	Name      string `json:"name,omitempty"`
 	Owner     Person `json:"owner"`
-	Ends      int64  `json:"ends,omitempty"` // when the vendor ends the grant whatever is done
+	Consent   int64  `json:"consent,omitempty"` // generation that the last consent made
+	Ends      int64  `json:"ends,omitempty"`    // when the vendor ends the grant whatever is done
 }
 
 func (p accountProfile) label() string {
@@ -45,6 +46,7 @@ type accessSet struct {
 	Token   string `json:"token"`
 	APIBase string `json:"api_base,omitempty"`
 	IDToken string `json:"id_token,omitempty"` // of a refresh, until it was checked
+	Gen     int64  `json:"gen,omitempty"`      // that the token came with, where narrowing refreshes came after it; 0 = the row's
 }
 
 // refreshSet is the sealed form of a refresh token.
@@ -125,7 +127,7 @@ func (v *Vault) openTokens(tx Tx, g GrantRow) (t tokens, err error) {
 // sealTokens puts t into g, sealed for g.Gen and g.Destination.
 func (v *Vault) sealTokens(dek *seal.DEK, g *GrantRow, t tokens) (err error) {
 	g.AccessCT, g.RefreshCT, g.RefreshFP, g.AltCT = nil, nil, nil, nil
-	if t.access.Token != "" {
+	if t.access.Token != "" || t.access.APIBase != "" || t.access.IDToken != "" { // a vendor may have killed the token alone
 		t.access.V = 1
 		if g.AccessCT, err = sealJSON(dek, v.place(*g, colAccess), t.access); err != nil {
 			return err
@@ -233,7 +235,7 @@ func (v *Vault) quarantine(ctx context.Context, id string) {
 			return err
 		}
 		g.State, g.Updated, done = string(GrantQuarantined), v.now(), true
-		if err := tx.Grants().Swap(g, g.Gen); err != nil {
+		if err := errors.Join(tx.Grants().Swap(g, g.Gen), v.dropNarrowed(tx, g)); err != nil {
 			return err
 		}
 		return v.append(tx, Entry{Kind: "grant.quarantined", user: g.User, Connection: g.Connection, Account: id, Result: "refused", Reason: "does_not_open"})

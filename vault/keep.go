@@ -2,6 +2,7 @@ package vault
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -142,8 +143,7 @@ func (v *Vault) saveIn(tx Tx, a *attempt, g *provider.Grant, gap bool) (late boo
 	if err != nil {
 		return false, err
 	}
-	next := v.refreshed(row, a.p.tokens, g)
-	next.row.Refreshed = a.answered
+	next := v.nextOf(row, a, g)
 	if next.row.AuditGap = row.AuditGap || gap; row.State != string(GrantQuarantined) {
 		next.row.State = string(GrantActive) // whatever a slower process took the old token's end for
 	}
@@ -151,32 +151,50 @@ func (v *Vault) saveIn(tx Tx, a *attempt, g *provider.Grant, gap bool) (late boo
 	if err := v.sealTokens(dek, &next.row, next.tokens); err != nil {
 		return false, err
 	}
-	if err := tx.Grants().Swap(next.row, row.Gen); err != nil {
+	if err := errors.Join(tx.Grants().Swap(next.row, row.Gen), v.keepNarrowed(tx, next.row, a, g)); err != nil {
 		return false, err
 	}
 	if err := tx.Grants().Lease(row.ID, next.row.Gen, row.LeaseSeq, Lease{Seq: row.LeaseSeq, AttemptAt: row.AttemptAt}); err != nil || gap {
 		return false, err
 	}
-	return false, v.append(tx, refreshedEntry(next.row))
+	e := refreshedEntry(next.row)
+	if a.p.slim != nil {
+		e.Scopes, e.Reason = a.p.slim, "narrowed"
+	}
+	return false, v.append(tx, e)
 }
 
-// refreshed is the row's next generation. An answer without a refresh token keeps the old one.
-func (v *Vault) refreshed(row GrantRow, had tokens, g *provider.Grant) picked {
-	t := tokens{access: accessSet{Token: g.Access.Reveal(), APIBase: g.APIBase}, refresh: had.refresh, alt: had.alt}
-	if t.access.APIBase == "" {
-		t.access.APIBase = had.access.APIBase
+func (v *Vault) nextOf(row GrantRow, a *attempt, g *provider.Grant) picked {
+	if a.p.slim != nil {
+		return v.slimmed(row, a.p.tokens, g)
 	}
+	next := v.refreshed(row, a.p.tokens, g)
+	next.row.Refreshed = a.answered
+	return next
+}
+
+// refreshed is the row's next generation, with what was answered as its own.
+func (v *Vault) refreshed(row GrantRow, had tokens, g *provider.Grant) picked {
+	next := v.rotated(row, had, g)
+	next.tokens.access = accessSet{Token: g.Access.Reveal(), APIBase: cmp.Or(g.APIBase, had.access.APIBase)}
+	if g.Confirmed {
+		next.row.Scopes = provider.FormatScopes(g.Scopes)
+	}
+	next.row.AccessExp, next.row.Refreshed = Millis(g.Expiry), v.now()
+	return next
+}
+
+// rotated is the row's next generation without an access token. An answer without a refresh token keeps the old one.
+func (v *Vault) rotated(row GrantRow, had tokens, g *provider.Grant) picked {
+	t := tokens{refresh: had.refresh, alt: had.alt}
 	if row.AltUntil <= v.now() {
 		t.alt, row.AltUntil = "", 0
 	}
 	if !g.Refresh.IsZero() && g.Refresh.Reveal() != had.refresh {
 		t.refresh, t.alt, row.AltUntil = g.Refresh.Reveal(), had.refresh, v.now()+altKept.Milliseconds()
 	}
-	if g.Confirmed {
-		row.Scopes = provider.FormatScopes(g.Scopes)
-	}
 	row.Gen++
-	row.AccessExp, row.Refreshed, row.Updated = Millis(g.Expiry), v.now(), v.now()
+	row.Updated = v.now()
 	return picked{row: row, tokens: t}
 }
 

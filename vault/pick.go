@@ -24,6 +24,37 @@ type picked struct {
 	used   *atomic.Int64 // when the last use was noted, shared by all who have this pick
 	cached bool          // it is a remembered one: without need and tokens
 	asked  []string      // and with this instead
+
+	consent   int64     // generation that its person's last consent made; 0 = of before that was noted
+	slim      []string  // scopes of the narrowed token that goes out instead of the account's own; nil = that one
+	narrow    *narrowed // the narrowed token, if there is one
+	narrowRec Record    // as it is sealed
+}
+
+// outgoing is the access token that goes out for a pick; its generation tells it from the ones before it.
+type outgoing struct {
+	token, apiBase    string
+	gen, got, expires int64
+}
+
+func (p picked) out() outgoing {
+	switch {
+	case p.slim == nil:
+		t := p.tokens.access
+		return outgoing{token: t.Token, apiBase: t.APIBase, gen: cmp.Or(t.Gen, p.row.Gen), got: p.row.Refreshed, expires: p.row.AccessExp}
+	case p.narrow == nil:
+		return outgoing{}
+	}
+	n := p.narrow
+	return outgoing{token: n.Token, apiBase: n.APIBase, gen: n.Gen, got: n.Got, expires: n.Expires}
+}
+
+// can is what the token that goes out can do.
+func (p picked) can() []string {
+	if p.slim != nil && p.narrow != nil {
+		return p.narrow.Scopes
+	}
+	return provider.ParseScopes(p.row.Scopes)
 }
 
 // ask is what serves the need: of each group the first scope that the grant has, else the first.
@@ -75,7 +106,7 @@ func (v *Vault) pick(ctx context.Context, r Request) (p picked, err error) {
 		if err != nil {
 			return err
 		}
-		p = picked{row: a.row, label: a.profile.label(), need: w.need, conn: w.conn, epoch: epoch, used: new(atomic.Int64)}
+		p = picked{row: a.row, label: a.profile.label(), need: w.need, conn: w.conn, epoch: epoch, used: new(atomic.Int64), consent: a.profile.Consent}
 		err = v.prove(tx, r, &p)
 		p.used.Store(p.access.Used)
 		if errors.Is(err, errBroken) {
@@ -214,6 +245,9 @@ func (v *Vault) prove(tx Tx, r Request, p *picked) error {
 		return v.lacks(AgentNotAllowed, *p, nil)
 	}
 	if err != nil {
+		return err
+	}
+	if err := v.withNarrowed(tx, r.Ceiling, p); err != nil {
 		return err
 	}
 	p.tokens, err = v.openTokens(tx, p.row)

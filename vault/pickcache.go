@@ -76,7 +76,7 @@ func (c *pickCache) get(key string) (*kept, bool) {
 // moves or a clock says otherwise: access for one call does not, nor does a row
 // that has something to mend first.
 func (c *pickCache) put(key string, p picked) {
-	if p.access.Once != "" || p.row.AuditGap || p.row.Unverified || p.row.AccessCT == nil {
+	if p.access.Once != "" || p.row.AuditGap || p.row.Unverified || p.row.AccessCT == nil || p.slim != nil && p.narrow == nil {
 		return
 	}
 	p.asked = p.ask()
@@ -85,7 +85,10 @@ func (c *pickCache) put(key string, p picked) {
 	if p.row.RefreshCT != nil {
 		p.row.RefreshCT = []byte{} // there is one: the token may be refreshed early
 	}
-	k := &kept{picked: p, weight: pickOverhead + len(key) + len(p.row.AccessCT) + len(p.row.Scopes) + len(p.access.Scopes) + 2*len(p.label)}
+	if p.narrow = nil; p.slim != nil {
+		p.row.AccessCT = nil
+	}
+	k := &kept{picked: p, weight: pickOverhead + len(key) + len(p.row.AccessCT) + len(p.narrowRec.Value) + len(p.row.Scopes) + len(p.access.Scopes) + 2*len(p.label)}
 	if k.weight > pickMax {
 		return
 	}
@@ -136,13 +139,23 @@ func (v *Vault) recall(key string, r Request) (picked, bool) {
 		return picked{}, false
 	}
 	p := k.picked
-	id, err := seal.BlobDEK(p.row.AccessCT)
-	if err != nil {
-		return p, false
-	}
-	dek, ok := v.deks.get(id, p.row.User)
-	if !ok || openJSON(dek, v.place(p.row, colAccess), p.row.AccessCT, &p.tokens.access) != nil {
+	if !v.reopen(&p) {
 		return p, false
 	}
 	return p, v.usable(p, nil) && !v.early(p) && v.lasts(p, r.MinTTL) && v.open(p.access, r.Call)
+}
+
+// reopen opens the token that goes out for a kept pick, if its key is at hand.
+func (v *Vault) reopen(p *picked) bool {
+	blob, place, into := p.row.AccessCT, v.place(p.row, colAccess), any(&p.tokens.access)
+	if p.slim != nil {
+		p.narrow = new(narrowed)
+		blob, place, into = p.narrowRec.Value, v.recordPlace(p.narrowRec), p.narrow
+	}
+	id, err := seal.BlobDEK(blob)
+	if err != nil {
+		return false
+	}
+	dek, ok := v.deks.get(id, p.row.User)
+	return ok && openJSON(dek, place, blob, into) == nil
 }

@@ -141,7 +141,7 @@ func (v *Vault) clear(tx Tx, row GrantRow, t tokens) error {
 
 func (v *Vault) quarantineUnverified(tx Tx, row GrantRow) error {
 	row.State, row.Updated = string(GrantQuarantined), v.now()
-	if err := tx.Grants().Swap(row, row.Gen); err != nil {
+	if err := errors.Join(tx.Grants().Swap(row, row.Gen), v.dropNarrowed(tx, row)); err != nil {
 		return err
 	}
 	return v.append(tx, Entry{

@@ -38,6 +38,9 @@ func (v *Vault) refresh(ctx context.Context, w wanted) error {
 	if w.stale != nil { // what is enough for a refresh by the clock may not be for a forced one
 		flight += "/" + strconv.FormatInt(w.stale.Generation, 10)
 	}
+	if w.slim != nil { // nor for one that asks for fewer scopes
+		flight += "/" + provider.FormatScopes(w.slim)
+	}
 	if w.ttl > 0 { // nor for one that must bring a longer life
 		flight += "/" + w.ttl.String()
 	}
@@ -134,7 +137,7 @@ func (v *Vault) spend(ctx context.Context, a *attempt) error {
 		if wait := b.enter(v.cfg.Now()); wait > 0 {
 			return errors.Join(v.unclaim(ctx, a), v.unreachable(a.p, wait, errBreaker))
 		}
-		grant, err := a.p.conn.Refresh(ctx, provider.NewSecret(a.p.tokens.refresh), provider.ParseScopes(a.p.row.Scopes))
+		grant, err := a.p.redeem(ctx)
 		hit("after_answer")
 		b.leave(v.cfg.Now(), trips(err))
 		if err == nil {
@@ -142,6 +145,7 @@ func (v *Vault) spend(ctx context.Context, a *attempt) error {
 			if err := v.keep(ctx, a, grant); err != nil {
 				return err
 			}
+			v.complainOfNarrowing(a.p, grant)
 			return v.verify(ctx, a.p)
 		}
 		if a, err = v.refused(ctx, a, err); a == nil || err != nil {
@@ -169,7 +173,7 @@ func (v *Vault) ranOut(tx Tx, p picked) error {
 // end moves a grant to a state in which only a person can mend it.
 func (v *Vault) end(tx Tx, g GrantRow, state GrantState, code string) error {
 	g.State, g.Updated = string(state), v.now()
-	if err := tx.Grants().Swap(g, g.Gen); err != nil {
+	if err := errors.Join(tx.Grants().Swap(g, g.Gen), v.dropNarrowed(tx, g)); err != nil {
 		return err
 	}
 	return v.append(tx, Entry{Kind: "grant.ended", user: g.User, Connection: g.Connection, Account: g.ID, Reason: code})

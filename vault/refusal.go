@@ -34,6 +34,8 @@ type refusal struct {
 	ended bool          // the grant is over
 	wait  time.Duration // until the next try
 	again *attempt      // to be sent now, already claimed
+
+	unnarrowed bool // the vendor does not narrow, and that is noted
 }
 
 // refused sorts a failed refresh: invalid_grant, after reading the row again and
@@ -53,7 +55,7 @@ func (v *Vault) refused(ctx context.Context, a *attempt, cause error) (*attempt,
 	case r.ended:
 		v.noticeEnded(ctx, a.p.row.ID)
 		return nil, nil
-	case r.moved: // the loser of a race uses the winner's token
+	case r.moved, r.unnarrowed: // the loser of a race uses the winner's token
 		return nil, nil
 	case r.again != nil:
 		if r.cause.Class == provider.Ambiguous {
@@ -80,7 +82,7 @@ func (v *Vault) misconfigured(r *refusal) error {
 
 // note writes a failed try into the row, unless the row or its lease has moved.
 func (v *Vault) note(tx Tx, r *refusal) (err error) {
-	r.moved, r.ended, r.again = false, false, nil
+	r.moved, r.ended, r.again, r.unnarrowed = false, false, nil, false
 	if r.row, err = tx.Grants().Get(r.a.p.row.ID); err != nil {
 		return err
 	}
@@ -101,6 +103,8 @@ func (v *Vault) note(tx Tx, r *refusal) (err error) {
 		return v.tryAlternate(tx, r)
 	case r.cause.Class == provider.Rejected:
 		return v.endRejected(tx, r)
+	case r.refusesNarrowing():
+		return v.noteRefusesNarrowing(tx, r)
 	}
 	return v.noteFailure(tx, r)
 }

@@ -73,7 +73,7 @@ func (v *Vault) endGrant(tx Tx, before GrantRow, reason string) (*owed, error) {
 	gone := before
 	gone.State, gone.Gen, gone.Updated = string(GrantRevoked), before.Gen+1, v.now()
 	gone.AccessCT, gone.RefreshCT, gone.RefreshFP, gone.AltCT, gone.AccessExp, gone.IsDefault = nil, nil, nil, nil, 0, false
-	if err := tx.Grants().Swap(gone, before.Gen); err != nil {
+	if err := errors.Join(tx.Grants().Swap(gone, before.Gen), v.dropNarrowed(tx, before)); err != nil {
 		return nil, err
 	}
 	if err := v.append(tx, Entry{Kind: "grant.revoked", user: before.User, Connection: before.Connection, Account: before.ID, Reason: reason}); err != nil {

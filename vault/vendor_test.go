@@ -54,10 +54,15 @@ type vendor struct {
 	rtLife   int    // refresh_token_expires_in, 0 = none said
 	tenant   string // in userinfo
 	noRevoke int    // status of the answer to a revocation, 0 = properly
+	narrow   string // what a refresh with "scope" gets: "honest" a token of it, "silent" the same unsaid, "wide" one of all, "refuse" invalid_scope; "" = scope is not looked at
+	narrowed []string
+	can      map[string]string // by access token, what it really can do
+	of       map[string]string // by access token, whose account it is
+	many     map[string]string // by living refresh token, whose account it is; nil = only one lives
 }
 
 func newVendor(t *testing.T, now func() time.Time) *vendor {
-	v := &vendor{t: t, now: now, account: "acc-1", email: "alice@example.com", life: 3600, sent: map[string]int{}}
+	v := &vendor{t: t, now: now, account: "acc-1", email: "alice@example.com", life: 3600, sent: map[string]int{}, can: map[string]string{}, of: map[string]string{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /token", v.token)
 	mux.HandleFunc("GET /userinfo", v.userinfo)
@@ -139,9 +144,21 @@ func (v *vendor) reply(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(`{"error":"server_error","error_description":"` + r.FormValue("refresh_token") + `"}`))
 		return
 	}
+	if scope := r.FormValue("scope"); scope != "" {
+		v.narrowed = append(v.narrowed, scope)
+		if v.narrow == "refuse" {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = w.Write([]byte(`{"error":"invalid_scope"}`))
+			return
+		}
+	}
 	if r.FormValue("grant_type") == "refresh_token" {
 		rt := r.FormValue("refresh_token")
 		v.sent[rt]++
+		if account, lives := v.many[rt]; lives {
+			v.account, v.live = account, rt
+			delete(v.many, rt)
+		}
 		if rt != v.live && (!v.grace || rt != v.before) {
 			w.WriteHeader(http.StatusBadRequest)
 			_, _ = w.Write([]byte(`{"error":"invalid_grant"}`))
@@ -150,24 +167,35 @@ func (v *vendor) reply(w http.ResponseWriter, r *http.Request) {
 	} else {
 		v.verifier, v.redirect = r.FormValue("code_verifier"), r.FormValue("redirect_uri")
 	}
-	v.answer(w)
+	v.answer(w, r.FormValue("scope"))
 }
 
 // answer issues a token set; the refresh token before is dead from now on.
-func (v *vendor) answer(w http.ResponseWriter) {
-	out := map[string]any{"access_token": draw("at"), "token_type": "Bearer"}
+func (v *vendor) answer(w http.ResponseWriter, asked string) {
+	at, can, said := draw("at"), v.scopes, v.scopes
+	if asked != "" && v.narrow != "" && v.narrow != "wide" {
+		can, said = asked, asked
+	}
+	if asked != "" && v.narrow == "silent" {
+		said = ""
+	}
+	v.can[at], v.of[at] = can, v.account
+	out := map[string]any{"access_token": at, "token_type": "Bearer"}
 	if v.life > 0 {
 		out["expires_in"] = v.life
 	}
 	if !v.noRT {
 		v.before, v.live = v.live, draw("rt")
 		out["refresh_token"] = v.live
+		if v.many != nil {
+			v.many[v.live] = v.account
+		}
 	}
 	if v.rtLife > 0 {
 		out["refresh_token_expires_in"] = v.rtLife
 	}
-	if v.scopes != "" {
-		out["scope"] = v.scopes
+	if said != "" {
+		out["scope"] = said
 	}
 	if v.subject != "" {
 		v.idToken = v.sign(v.subject)

@@ -20,7 +20,8 @@ func genericOIDC() *Provider {
 			ID: []string{"sub"}, Email: "email", Verified: "email_verified", Name: "name|preferred_username", IDToken: true,
 		},
 		// What is not known is taken for strict: it rotates, has no grace, kills the family.
-		Refresh:  RefreshRules{Rotates: true, SingleUse: true, Family: true},
+		// Fewer scopes are standard (OpenID Connect Core §12); whether a server holds to it shows in its answer.
+		Refresh:  RefreshRules{Rotates: true, SingleUse: true, Family: true, Narrows: NarrowsListed},
 		Revoke:   RevokeRules{Style: RevokeRFC7009, Radius: "grant"},
 		Errors:   genericErrors(),
 		Redirect: RedirectRule{Loopback: LoopbackExact},

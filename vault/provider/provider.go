@@ -128,10 +128,21 @@ type RefreshRules struct {
 	KillsAccess   bool // the old access token dies too (GitHub)
 	Grace         time.Duration
 	NeedsScope    string // scope without which there is no refresh token: "offline_access", "refresh_token"
-	AccessForever bool   // without a refresh token the access token has no end (Slack, GitHub classic): not an error
+	Narrows       Narrowing
+	AccessForever bool // without a refresh token the access token has no end (Slack, GitHub classic): not an error
 	// InvalidCodes are error codes that mean invalid_grant here ("bad_refresh_token", "invalid_refresh_token").
 	InvalidCodes []string
 }
+
+// Narrowing says what a refresh brings that asks for fewer scopes than were granted (RFC 6749 §6).
+type Narrowing string
+
+// The kinds of narrowing.
+const (
+	NarrowsNot    Narrowing = ""       // nothing that one could rely on: the vendor is not asked
+	NarrowsListed Narrowing = "listed" // a token of these scopes, and the answer lists them: without a list it is not believed
+	NarrowsSilent Narrowing = "silent" // the same, and an answer without a list is of what was asked for
+)
 
 // RevokeStyle is the shape of a revocation request.
 type RevokeStyle string

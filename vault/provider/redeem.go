@@ -33,12 +33,27 @@ func (c *Connection) Redeem(ctx context.Context, r Redemption) (*Grant, error) {
 // no Refresh means: keep the old one; with no APIBase: keep the old one. Its
 // error is a *TokenError.
 func (c *Connection) Refresh(ctx context.Context, refresh Secret, scopes []string) (*Grant, error) {
+	return c.refresh(ctx, refresh, scopes, nil)
+}
+
+// Narrow is a Refresh that asks for an access token of these scopes only (RFC
+// 6749 §6). What the vendor did with that is in the grant: its Scopes, and
+// whether they are Confirmed. It proves nothing; the caller compares.
+func (c *Connection) Narrow(ctx context.Context, refresh Secret, scopes []string) (*Grant, error) {
+	p := c.reg.Provider
+	return c.refresh(ctx, refresh, scopes, url.Values{"scope": {strings.Join(p.request(nil, scopes), p.Scope.Separator)}})
+}
+
+func (c *Connection) refresh(ctx context.Context, refresh Secret, scopes []string, more url.Values) (*Grant, error) {
 	form := url.Values{
 		"grant_type":    {"refresh_token"},
 		"refresh_token": {refresh.Reveal()},
 	}
 	for k, v := range c.reg.Provider.Token.RefreshParams {
 		form.Set(k, v)
+	}
+	for k, v := range more {
+		form[k] = v
 	}
 	return c.token(ctx, form, false, scopes)
 }

@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,5 +100,62 @@ func TestUnread(t *testing.T) {
 			}
 			clean(t, err)
 		})
+	}
+}
+
+// TestNarrow: fewer scopes are asked for in the vendor's spelling, and nothing else changes in the request.
+func TestNarrow(t *testing.T) {
+	t.Parallel()
+	n := newInternet(t)
+	var scope []string
+	n.on(tokenRoute("google"), func(w http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm()
+		scope = append(scope, r.PostForm["scope"]...)
+		if r.PostForm.Get("grant_type") != "refresh_token" || r.PostForm.Get("refresh_token") != "r1" {
+			t.Errorf("form %q", r.PostForm)
+		}
+		jsonReply(http.StatusOK, `{"access_token":"a2","token_type":"Bearer","scope":"`+calendarReadonly+` openid"}`)(w, r)
+	})
+	c := n.connection("google", nil)
+	g, err := c.Narrow(t.Context(), provider.NewSecret("r1"), []string{"calendar.readonly", calendarReadonly, "openid"})
+	if err != nil || !g.Confirmed || !slices.Equal(g.Scopes, []string{calendarReadonly, "openid"}) {
+		t.Errorf("grant = %+v, %v", g, err)
+	}
+	if _, err := c.Refresh(t.Context(), provider.NewSecret("r1"), []string{calendarReadonly}); err != nil {
+		t.Error(err)
+	}
+	if !slices.Equal(scope, []string{calendarReadonly + " openid"}) {
+		t.Errorf("asked for %q", scope)
+	}
+}
+
+// TestWhoNarrows: only of an OpenID Connect server is it known, by the standard, and it must say what it gave.
+func TestWhoNarrows(t *testing.T) {
+	t.Parallel()
+	for _, name := range provider.Catalog().Names() {
+		want := provider.NarrowsNot
+		if name == "oidc" {
+			want = provider.NarrowsListed
+		}
+		if got := lookup(t, name).Refresh.Narrows; got != want {
+			t.Errorf("%s narrows: %q, want %q", name, got, want)
+		}
+	}
+}
+
+// TestKeepsAlive: with these alone a token can do nothing, and without them there may be no further refresh.
+func TestKeepsAlive(t *testing.T) {
+	t.Parallel()
+	for name, granted := range map[string][]string{"salesforce": {"api", "id", "refresh_token"}, "oidc": {"orders.read", "openid", "offline_access"}, "google": {calendarReadonly}} {
+		p := lookup(t, name)
+		kept := p.KeepsAlive(granted)
+		if want := name != "google"; len(kept) == 1 != want {
+			t.Errorf("%s: %q", name, kept)
+		}
+		for _, s := range kept {
+			if !p.IdentityOnly(s) {
+				t.Errorf("%s: %q counts", name, s)
+			}
+		}
 	}
 }

@@ -53,6 +53,15 @@ func (p *Provider) IdentityOnly(scope string) bool {
 	return slices.ContainsFunc([]string{"openid", "email", "profile", "offline_access", p.Refresh.NeedsScope}, same) || slices.ContainsFunc(p.Scope.Always, same)
 }
 
+// KeepsAlive are those of granted scopes without which a vendor gives no refresh
+// token: a refresh for fewer scopes asks for them, too.
+func (p *Provider) KeepsAlive(granted []string) []string {
+	return slices.DeleteFunc(slices.Clone(granted), func(s string) bool {
+		n := p.Normalize(s)
+		return n != p.Normalize("offline_access") && (p.Refresh.NeedsScope == "" || n != p.Normalize(p.Refresh.NeedsScope))
+	})
+}
+
 func (p *Provider) listed(scope string) bool {
 	if _, ok := p.Scope.Text[scope]; ok {
 		return true
