@@ -148,6 +148,7 @@ func (v *Vault) accessPlace(r AccessRow) seal.Place {
 type accessHolder struct {
 	Agent
 	First int64 `json:"first,omitempty"` // when it was given first; 0 = when it was given last
+	Wider bool  `json:"wider,omitempty"` // its owner was told that tokens can do more than they said yes to (Ticket.Wider)
 }
 
 func (v *Vault) openAgent(tx Tx, r AccessRow, into *Agent) error {
@@ -170,13 +171,14 @@ func (v *Vault) openHolder(tx Tx, r AccessRow) (h accessHolder, err error) {
 	return h, openJSON(dek, v.accessPlace(r), r.AgentCT, &h)
 }
 
-// since is when an access was given first, as its row knows it before it is changed.
-func (v *Vault) since(tx Tx, r AccessRow) (int64, error) {
+// since is what lies in an access before it is changed: since when it has been given, as far as the row knows.
+func (v *Vault) since(tx Tx, r AccessRow) (accessHolder, error) {
 	h, err := v.openHolder(tx, r)
 	if err != nil && !damaged(err) {
-		return 0, err
+		return h, err
 	}
-	return cmp.Or(h.First, r.Created), nil
+	h.First = cmp.Or(h.First, r.Created)
+	return h, nil
 }
 
 // giveAccess lets an agent use an account up to scopes, on top of what it may already.
@@ -185,13 +187,15 @@ func (v *Vault) giveAccess(tx Tx, user string, agent Agent, grant string, scopes
 	if err := v.stopped(tx, user, v.agentKey(agent), grant); err != nil {
 		return err
 	}
-	first := now
+	holder := accessHolder{Agent: agent, First: now, Wider: yes.Wider}
 	row, err := tx.Access().Get(user, v.agentKey(agent), grant)
 	switch {
 	case err == nil:
-		if first, err = v.since(tx, row); err != nil {
+		had, err := v.since(tx, row)
+		if err != nil {
 			return err
 		}
+		holder.First, holder.Wider = had.First, holder.Wider || had.Wider && row.Once == "" && ends(row) > now
 	case errors.Is(err, ErrNotFound):
 		id, err := v.newID("acc_")
 		if err != nil {
@@ -203,7 +207,7 @@ func (v *Vault) giveAccess(tx Tx, user string, agent Agent, grant string, scopes
 	}
 	lasting := row.Once == "" && ends(row) > now
 	switch {
-	case yes.Once && lasting && v.covers(tx, grant, row, scopes):
+	case yes.Once && lasting && !yes.Wider && v.covers(tx, grant, row, scopes):
 		return nil // it may already, and for longer
 	case yes.Once:
 		row.Scopes, row.Once, row.Expires = provider.FormatScopes(scopes), onceOpen, now+onceTTL.Milliseconds()
@@ -214,7 +218,7 @@ func (v *Vault) giveAccess(tx Tx, user string, agent Agent, grant string, scopes
 		row.Scopes, row.Once, row.Expires = provider.FormatScopes(scopes), "", now+v.accessTTL(yes).Milliseconds()
 	}
 	row.Created = now // a person has just thought of it: it is not the one that nobody uses
-	return v.putAccess(tx, row, accessHolder{Agent: agent, First: first})
+	return v.putAccess(tx, row, holder)
 }
 
 func (v *Vault) putAccess(tx Tx, row AccessRow, holder accessHolder) error {
@@ -266,15 +270,17 @@ func (v *Vault) spent(row AccessRow, call string) (string, error) {
 // callKey is never "" or "open", whatever a call's id is.
 func (v *Vault) callKey(call string) string { return v.index("call", call) }
 
-// allowed says whether the agent's access reaches need now, for this call. An access that does not open was changed, and reaches nothing.
-func (v *Vault) allowed(tx Tx, row AccessRow, p *provider.Provider, r Request, need provider.Need) (bool, error) {
-	if !v.open(row, r.Call) || len(p.Missing(provider.ParseScopes(row.Scopes), need)) > 0 {
+// allowed says whether the agent's access reaches the need of p now, for this call. An access that does not open was changed, and reaches nothing.
+func (v *Vault) allowed(tx Tx, r Request, p *picked) (bool, error) {
+	row := p.access
+	if !v.open(row, r.Call) || len(p.conn.Provider().Missing(provider.ParseScopes(row.Scopes), p.need)) > 0 {
 		return false, nil
 	}
-	err := v.openAgent(tx, row, new(Agent))
+	h, err := v.openHolder(tx, row)
 	if damaged(err) {
 		v.log.Error("an access does not open", "access", row.ID, "grant", row.Grant)
 		return false, nil
 	}
+	p.wider = h.Wider
 	return err == nil, err
 }

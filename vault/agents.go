@@ -199,9 +199,11 @@ func (v *Vault) moveRow(tx Tx, c Caller, r AccessRow, heir Agent) error {
 		return err
 	}
 	if err == nil {
-		if first, err = v.since(tx, has); err != nil {
+		had, err := v.since(tx, has)
+		if err != nil {
 			return err
 		}
+		first = had.First
 	}
 	if err == nil && has.Once == "" && ends(has) > v.now() {
 		next.ID, next.Expires = has.ID, min(has.Expires, r.Expires)

@@ -14,12 +14,13 @@ type terms struct {
 	TTL     time.Duration `json:"ttl,omitempty"`
 	Agents  []Agent       `json:"agents,omitempty"` // that get access: the ticket's own, or those that its owner named
 	Approve ApproveFor    `json:"approve,omitempty"`
-	Move    string        `json:"move,omitempty"` // key of the agent whose access goes over to the ticket's
+	Wider   bool          `json:"wider,omitempty"` // the page said that tokens can do more (Ticket.Wider)
+	Move    string        `json:"move,omitempty"`  // key of the agent whose access goes over to the ticket's
 }
 
 // taken is the option that the owner took, without what they left out, and the terms of their yes.
 func (v *Vault) taken(tx Tx, a Answer, t Ticket) (Option, terms, error) {
-	yes := terms{Once: a.Once, TTL: a.TTL, Approve: a.Approve}
+	yes := terms{Once: a.Once, TTL: a.TTL, Approve: a.Approve, Wider: t.Wider}
 	o, ok := t.option(a.Connection)
 	if _, known := v.conns[o.Connection]; !ok || !known {
 		return o, yes, &ConsentError{Reason: ConnMisconfigured, Options: t.Options}

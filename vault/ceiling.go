@@ -118,6 +118,50 @@ func (v *Vault) fit(c *Ceiling, p *picked) error {
 	return nil
 }
 
+func (v *Vault) tooWide(c *Ceiling, p picked) error {
+	e := v.lacks(CannotNarrow, p, nil)
+	e.Excess = c.excess(p.conn.Provider(), provider.ParseScopes(p.row.Scopes))
+	return e
+}
+
+// bounded is what the ceiling says once the agent's access is known, and finds the narrowed token, if one is to go out.
+// Where its vendor gave none lately, it is the account's own or nothing, as with a vendor that cannot narrow.
+func (v *Vault) bounded(tx Tx, c *Ceiling, p *picked) error {
+	if c == nil {
+		return nil
+	}
+	if err := v.agreed(c, p); err != nil {
+		return err
+	}
+	if err := v.findNarrowed(tx, p); err != nil || p.narrow == nil || p.narrow.Refused == "" {
+		return err
+	}
+	p.slim, p.narrow, p.unslim = nil, nil, true
+	if err := v.fit(c, p); err != nil {
+		return err
+	}
+	return v.agreed(c, p)
+}
+
+// agreed proves that the person has said yes to all that the token can do, as the
+// page listed it, or to more than it listed. Where the vendor narrows, it is made to fit instead.
+func (v *Vault) agreed(c *Ceiling, p *picked) error {
+	vendor, granted, access := p.conn.Provider(), provider.ParseScopes(p.row.Scopes), Ceiling{Scopes: provider.ParseScopes(p.access.Scopes)}
+	beyond := access.excess(vendor, granted)
+	switch {
+	case p.slim != nil, len(beyond) == 0, p.wider:
+		return nil
+	case p.narrows():
+		p.slim = slimOf(vendor, p.ask())
+		return nil
+	}
+	e := v.lacks(AgentNotAllowed, *p, nil)
+	if len(c.excess(vendor, granted)) == 0 { // else its page says that there is more
+		e.Options[0].Scopes = provider.Union(e.Options[0].Scopes, beyond)
+	}
+	return e
+}
+
 // appendCeiling is its part of a pick's key. None and an empty one are not the same.
 func appendCeiling(b []byte, c *Ceiling) []byte {
 	if c == nil {

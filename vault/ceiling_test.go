@@ -3,6 +3,7 @@ package vault_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,13 +24,32 @@ func exchange(p vault.Person, scopes []string, needs ...provider.Need) vault.Req
 	return r
 }
 
-// employ connects alice's account for the workload, with these scopes granted.
+// employ connects alice's account for the workload, with these scopes granted, to all of which she says yes.
 func employ(t *testing.T, granted string) *bench {
 	t.Helper()
 	b := newBench(t)
 	b.vendor.set(func(v *vendor) { v.scopes = granted })
 	b.connect(alice, nightly)
+	if granted != "files.read" {
+		all := provider.Need{Provider: "oauth2"}
+		for _, s := range strings.Fields(granted) {
+			all.Groups = append(all.Groups, []string{s})
+		}
+		b.yes(alice, b.lack(request(alice, nightly, all)), false)
+	}
 	return b
+}
+
+// yes is a person's to what an exchange of the workload lacked, on our page alone.
+func (b *bench) yes(p vault.Person, lack *vault.ConsentError, wider bool) {
+	b.t.Helper()
+	t, _, err := b.OpenTicket(b.t.Context(), vault.TicketRequest{Owner: p, Agent: nightly, Need: lack, Wider: wider})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if s, err := b.Allow(b.t.Context(), answer(b, t, p)); err != nil || s.Ticket.State != vault.TicketDone {
+		b.t.Fatalf("allow = %+v, %v", s, err)
+	}
 }
 
 // A token leaves only if all that it can do is under the ceiling. Scopes that only say whose account it is do not count.

@@ -49,7 +49,7 @@ func slimOf(p *provider.Provider, scopes []string) []string {
 
 // narrows says whether a narrowed token could be had.
 func (p picked) narrows() bool {
-	return p.row.RefreshCT != nil && p.conn.Provider().Refresh.Narrows != provider.NarrowsNot
+	return !p.unslim && p.row.RefreshCT != nil && p.conn.Provider().Refresh.Narrows != provider.NarrowsNot
 }
 
 func (v *Vault) narrowedRecord(g GrantRow, slim []string) Record {
@@ -81,24 +81,6 @@ func (v *Vault) findNarrowed(tx Tx, p *picked) error {
 		p.narrow, p.narrowRec = &n, rec
 	}
 	return nil
-}
-
-// withNarrowed is findNarrowed for a release: where the vendor did not narrow, the account's own token goes out, or none.
-func (v *Vault) withNarrowed(tx Tx, c *Ceiling, p *picked) error {
-	if err := v.findNarrowed(tx, p); err != nil || p.narrow == nil || p.narrow.Refused == "" {
-		return err
-	}
-	p.slim, p.narrow = nil, nil
-	if c.Wider {
-		return nil
-	}
-	return v.tooWide(c, *p)
-}
-
-func (v *Vault) tooWide(c *Ceiling, p picked) error {
-	e := v.lacks(CannotNarrow, p, nil)
-	e.Excess = c.excess(p.conn.Provider(), provider.ParseScopes(p.row.Scopes))
-	return e
 }
 
 // redeem sends the refresh token of a pick: for all of its grant, or for what of it is asked for.

@@ -114,7 +114,7 @@ func TestNarrowedTokensAreApart(t *testing.T) {
 	t.Parallel()
 	b := narrowing(t, "", "honest")
 	b.connect(alice, nightly)
-	b.opened(alice, mail)
+	b.yes(alice, b.lack(request(alice, nightly, mail)), false)
 	files, letters := exchange(alice, []string{"files.read"}), exchange(alice, []string{"mail"}, mail)
 	both := exchange(alice, []string{"files.read", "mail"}, provider.Need{Connection: "files"})
 	for range 2 {
@@ -131,15 +131,6 @@ func TestNarrowedTokensAreApart(t *testing.T) {
 		if can, _ := b.truth(tok); can != want {
 			t.Errorf("after the others a token can do %q, want %q", can, want)
 		}
-	}
-}
-
-// opened gives the workload access to more of an account of a person's.
-func (b *bench) opened(p vault.Person, need provider.Need) {
-	b.t.Helper()
-	e := b.lack(request(p, nightly, need))
-	if s, err := b.Allow(b.t.Context(), answer(b, b.ticket(p, nightly, e), p)); err != nil || s.Ticket.State != vault.TicketDone {
-		b.t.Fatalf("allow = %+v, %v", s, err)
 	}
 }
 
@@ -205,6 +196,7 @@ func TestDishonestNarrowing(t *testing.T) {
 				t.Error("the account's own token is another")
 			}
 			r.Ceiling.Wider = true
+			b.yes(alice, b.lack(r), true)
 			if tok := b.token(r); !tok.Token.Equal(own.Token) || !slices.Equal(tok.Scopes, []string{"files.all", "mail", "offline_access"}) {
 				t.Errorf("a wider token = %+v", tok)
 			}

@@ -29,6 +29,8 @@ type picked struct {
 	slim      []string  // scopes of the narrowed token that goes out instead of the account's own; nil = that one
 	narrow    *narrowed // the narrowed token, if there is one
 	narrowRec Record    // as it is sealed
+	unslim    bool      // the vendor was asked for a narrowed token lately, and gave none
+	wider     bool      // the person let this agent have more than they said yes to (Ticket.Wider)
 }
 
 // outgoing is the access token that goes out for a pick; its generation tells it from the ones before it.
@@ -239,7 +241,7 @@ func (v *Vault) prove(tx Tx, r Request, p *picked) error {
 	p.access, err = tx.Access().Get(p.row.User, v.agentKey(r.Agent), p.row.ID)
 	allowed := false
 	if err == nil {
-		allowed, err = v.allowed(tx, p.access, p.conn.Provider(), r, p.need)
+		allowed, err = v.allowed(tx, r, p)
 	}
 	if errors.Is(err, ErrNotFound) || err == nil && !allowed {
 		return v.lacks(AgentNotAllowed, *p, nil)
@@ -247,7 +249,7 @@ func (v *Vault) prove(tx Tx, r Request, p *picked) error {
 	if err != nil {
 		return err
 	}
-	if err := v.withNarrowed(tx, r.Ceiling, p); err != nil {
+	if err := v.bounded(tx, r.Ceiling, p); err != nil {
 		return err
 	}
 	p.tokens, err = v.openTokens(tx, p.row)

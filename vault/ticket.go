@@ -53,6 +53,8 @@ type Ticket struct {
 	Approval string `json:"approval,omitempty"`
 	// Held is what came from the vendor and waits for its owner's word, nil when nothing does; State is then TicketStarted.
 	Held *Held `json:"held,omitempty"`
+	// Wider says that the agent is handed tokens that can do more than Options list, where the vendor gives none that can do less. The page says so.
+	Wider bool `json:"wider,omitempty"`
 	// Lost are scopes that the account had before, or that its owner had agreed to, and that the vendor did not grant this time (TicketDone).
 	Lost []string `json:"lost,omitempty"`
 }
@@ -80,6 +82,8 @@ type TicketRequest struct {
 	Need  *ConsentError // what an exchange lacked; nil where only the yes to Write is missing
 	// Write is a call that needs its person's yes, nil for a ticket without one. With Need the same ticket asks for both.
 	Write *Write
+	// Wider says that the agent is a workload that is handed wider tokens than its ceiling (Ceiling.Wider). Its person's yes is to that, too.
+	Wider bool
 	// Call is the request that Write would run under. Where Need is nil its account is picked, and what else it lacks is asked for, too.
 	Call Request
 }

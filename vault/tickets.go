@@ -125,7 +125,7 @@ func (v *Vault) newTicket(r TicketRequest) Ticket {
 	}
 	return Ticket{
 		Kind: kind, Owner: r.Owner, Agent: r.Agent, Tool: r.Tool, Reason: r.Need.Reason, Options: options,
-		State: TicketOpen, Created: now, Expires: now.Add(v.cfg.TicketTTL),
+		State: TicketOpen, Created: now, Expires: now.Add(v.cfg.TicketTTL), Wider: r.Wider,
 	}
 }
 
@@ -134,6 +134,9 @@ func (v *Vault) pointer(user string, r TicketRequest) string {
 	parts := []string{user, v.agentKey(r.Agent)}
 	for _, o := range r.Need.Options {
 		parts = append(parts, o.Connection, o.Grant, provider.FormatScopes(o.Scopes), provider.FormatScopes(o.Missing), strconv.FormatBool(o.VendorNeeded))
+	}
+	if r.Wider {
+		parts = append(parts, "wider")
 	}
 	if r.Write != nil { // one ticket for each call
 		parts = append(parts, r.Write.Tool, hex.EncodeToString(r.Write.Digest))
@@ -368,7 +371,7 @@ func (v *Vault) AskAgain(ctx context.Context, handle string, p Person) (Ticket, 
 	case old.State != TicketExpired, old.Kind == KindClient: // a client asks by itself
 		return Ticket{}, ErrGone
 	}
-	r := TicketRequest{Owner: old.Owner, Agent: old.Agent, Tool: old.Tool, Need: &ConsentError{Reason: old.Reason, Options: old.Options}}
+	r := TicketRequest{Owner: old.Owner, Agent: old.Agent, Tool: old.Tool, Wider: old.Wider, Need: &ConsentError{Reason: old.Reason, Options: old.Options}}
 	if old.Approval != "" {
 		a, err := v.Approval(ctx, p.Caller, old.Approval)
 		if err != nil {

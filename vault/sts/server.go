@@ -221,7 +221,7 @@ func (s *Server) vaultRequest(c *call, scopes []string) vault.Request {
 
 // ask opens the ticket and puts its link into the answer, or says why there is none.
 func (s *Server) ask(ctx context.Context, c *call, lack *vault.ConsentError, out *refusal) {
-	t, _, err := s.cfg.Vault.OpenTicket(ctx, vault.TicketRequest{Owner: c.subject.person, Agent: c.workload.agent(), Need: lack})
+	t, _, err := s.cfg.Vault.OpenTicket(ctx, vault.TicketRequest{Owner: c.subject.person, Agent: c.workload.agent(), Need: lack, Wider: c.workload.AllowWider})
 	var limit *vault.LimitError
 	var declined *vault.BackOffError
 	var stopped *vault.StoppedError
