@@ -46,6 +46,7 @@ type families struct {
 
 	mu    sync.Mutex
 	alive map[string]aliveFamily
+	over  map[string]bool // that ended here: who has read one just before must not take it for alive
 }
 
 type aliveFamily struct {
@@ -54,7 +55,7 @@ type aliveFamily struct {
 }
 
 func newFamilies(cfg Config) *families {
-	f := &families{records: cfg.Records, now: cfg.Now, alive: map[string]aliveFamily{}}
+	f := &families{records: cfg.Records, now: cfg.Now, alive: map[string]aliveFamily{}, over: map[string]bool{}}
 	f.draw = func() (string, error) { return drawID(cfg.Rand) }
 	return f
 }
@@ -173,6 +174,10 @@ func (one family) lastUsed() time.Time {
 func (f *families) end(ctx context.Context, id string) error {
 	f.mu.Lock()
 	delete(f.alive, id)
+	if len(f.over) >= maxFamilies {
+		clear(f.over)
+	}
+	f.over[id] = true
 	f.mu.Unlock()
 	if err := f.records.Delete(ctx, kindFamily, id); err != nil {
 		return fmt.Errorf("ending tokens: %w", err)
@@ -195,6 +200,9 @@ func (f *families) get(ctx context.Context, id string) (family, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.over[id] {
+		return family{}, vault.ErrNotFound
+	}
 	if len(f.alive) >= maxFamilies {
 		clear(f.alive)
 	}

@@ -66,6 +66,8 @@ func FuzzR52Document(f *testing.F) {
 	for _, seed := range []string{
 		good, `{"client_id":"` + id + `","client_name":"N","redirect_uris":["http://127.0.0.1/cb"],"application_type":"native","token_endpoint_auth_method":"none"}`,
 		`{"client_id":"` + id + `","client_name":"\u202eN\u0000","redirect_uris":["https://a.example/cb","javascript:x"]}`, `{"Client_ID":"` + id + `"}`, `null`, `[]`, `{`,
+		strings.Replace(good, `"N"`, `"N","token_endpoint_auth_method":"private_key_jwt","jwks":{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}`, 1),
+		strings.Replace(good, `"N"`, `"N","token_endpoint_auth_method":"private_key_jwt","jwks_uri":"http://127.0.0.1/"`, 1),
 		strings.Replace(good, `"N"`, `"N","client_secret":"s"`, 1), strings.Replace(good, `"N"`, `7`, 1), good + good, strings.Repeat("[", 5000),
 	} {
 		f.Add([]byte(seed), "application/json", "max-age=60", "")

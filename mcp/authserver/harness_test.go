@@ -76,6 +76,7 @@ type world struct {
 	base  string
 	docs  *published
 	cfg   authserver.Config
+	wrap  func(authserver.Records) authserver.Records // nil = as they are
 }
 
 const (
@@ -127,6 +128,9 @@ func (w *world) start(instance string) *world {
 		out.cfg.PublicURL = base
 	}
 	out.cfg.Vault, out.cfg.Records = out.v, out.v.Records()
+	if out.wrap != nil {
+		out.cfg.Records = out.wrap(out.cfg.Records)
+	}
 	if out.Server, err = authserver.New(out.cfg); err != nil {
 		w.t.Fatal(err)
 	}

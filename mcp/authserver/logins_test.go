@@ -1,14 +1,18 @@
 package authserver_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/grantry/grantry/mcp/authserver"
 	"github.com/grantry/grantry/vault"
 )
 
@@ -84,5 +88,48 @@ func TestLoginsAreListedAndEnded(t *testing.T) {
 	}
 	if all, err = w.Logins(t.Context(), alice); err != nil || len(all) != 2 {
 		t.Errorf("%d logins at last, %v", len(all), err)
+	}
+}
+
+// slowRecords hold the first look at a family until they are let go.
+type slowRecords struct {
+	authserver.Records
+	looked      atomic.Bool
+	read, letGo chan struct{}
+}
+
+// Get reads, and then waits.
+func (s *slowRecords) Get(ctx context.Context, kind, handle string) ([]byte, error) {
+	raw, err := s.Records.Get(ctx, kind, handle)
+	if kind == "authserver-family" && !s.looked.Swap(true) {
+		close(s.read)
+		<-s.letGo
+	}
+	return raw, err
+}
+
+// TestEndedWhileRead: a login that ends while somebody looks at it is not taken for alive afterwards.
+func TestEndedWhileRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.redeem(w.code("desk", localRedirect), "desk", localRedirect)
+	logins, err := w.Logins(t.Context(), person("alice").Caller)
+	if err != nil || len(logins) != 1 {
+		t.Fatal(logins, err)
+	}
+	slow := &slowRecords{read: make(chan struct{}), letGo: make(chan struct{})}
+	turned := *w
+	turned.wrap = func(r authserver.Records) authserver.Records { slow.Records = r; return slow }
+	other := turned.start("second")
+	var looking sync.WaitGroup
+	looking.Go(func() { other.good(a.Access) })
+	<-slow.read
+	if err := other.EndLogin(t.Context(), person("alice").Caller, logins[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	close(slow.letGo)
+	looking.Wait()
+	if other.good(a.Access) {
+		t.Error("the access token is taken after its login ended")
 	}
 }
