@@ -13,6 +13,8 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -23,6 +25,7 @@ import (
 
 	"github.com/grantry/grantry/cmd/internal/app"
 	"github.com/grantry/grantry/mcp/guard"
+	"github.com/grantry/grantry/vault/sts"
 )
 
 const formType = "application/x-www-form-urlencoded"
@@ -275,11 +278,23 @@ func TestDocumentKeysOverHTTPS(t *testing.T) {
 	if a := token(t, base, form); a.status != http.StatusUnauthorized {
 		t.Errorf("without an assertion: %d %s", a.status, a.raw)
 	}
+	form.Set("client_assertion", assertion(t, key, id, base))
+	form.Set("client_assertion_type", assertionType)
+	if a := token(t, base, form); a.status != http.StatusOK || a.fields["refresh_token"] == nil {
+		t.Errorf("with one: %d %s", a.status, a.raw)
+	}
+}
+
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// assertion is a good one of that client, signed by its key of the id k.
+func assertion(t *testing.T, key *ecdsa.PrivateKey, client, base string) string {
+	t.Helper()
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: "k"}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	claims, err := json.Marshal(map[string]any{"iss": id, "sub": id, "aud": base, "jti": "1", "exp": time.Now().Add(time.Minute).Unix()})
+	claims, err := json.Marshal(map[string]any{"iss": client, "sub": client, "aud": base, "jti": rand.Text(), "exp": time.Now().Add(time.Minute).Unix()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,10 +306,41 @@ func TestDocumentKeysOverHTTPS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	form.Set("client_assertion", raw)
-	form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
-	if a := token(t, base, form); a.status != http.StatusOK || a.fields["refresh_token"] == nil {
-		t.Errorf("with one: %d %s", a.status, a.raw)
+	return raw
+}
+
+// TestAssertionCountsOnceAtBoth: the token endpoint has two halves, logins and exchanges; an
+// assertion that was used at one is used at the other.
+func TestAssertionCountsOnceAtBoth(t *testing.T) {
+	t.Parallel()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "k", Algorithm: "ES256"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "jwks.json")
+	if err := os.WriteFile(path, set, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := startAlone(t, "workloads:\n  signing: { jwks: \"file:"+path+"\", redirect_uris: [\"https://portal.example/cb\"] }\n")
+	base := strings.TrimSuffix(r.MCP, "/mcp")
+	login := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"x"}}
+	exchange := url.Values{
+		"grant_type": {sts.GrantType}, "connection": {"files"}, "subject_token": {"x"}, "subject_token_type": {"urn:ietf:params:oauth:token-type:access_token"},
+	}
+	for what, order := range map[string][2]url.Values{"a login, then an exchange": {login, exchange}, "an exchange, then a login": {exchange, login}} {
+		raw := assertion(t, key, "signing", base)
+		for i, form := range order {
+			form.Set("client_assertion", raw)
+			form.Set("client_assertion_type", assertionType)
+			a := token(t, base, form)
+			if used := a.fields["error"] == "invalid_client"; used != (i == 1) {
+				t.Errorf("%s: request %d is answered %d %s", what, i+1, a.status, a.raw)
+			}
+		}
 	}
 }
 
