@@ -24,6 +24,7 @@ type ticketPage struct {
 	WriteOnly      bool       // nothing else lacks
 	Options        []optionView
 	Several        bool
+	Wider          bool      // it is handed tokens that can do more than the options list
 	Lengths        []length  // of access
 	Known          []metView // agents that may use what a person connects themselves
 	Earlier        []metView // agents of the same name whose access can go over
@@ -35,6 +36,7 @@ type agentView struct {
 	Name, Host, Initial string
 	Client, At          string // the proven client id, to which access is bound, and the host of who vouches for it; "" on stdio
 	Verified            bool
+	Workload            bool // it is handed tokens
 }
 
 // optionView is one way to satisfy the request.
@@ -64,7 +66,7 @@ func optionOf(page ticketPage, o optionView) struct {
 func (h *Handler) ticketPage(v *visit, t vault.Ticket, handle string) (page ticketPage, err error) {
 	page = ticketPage{
 		Owner: shown(v.person.Label(), 80), Machine: shown(h.cfg.Machine, 60), Agent: h.agentOf(t.Agent),
-		Why: cmp.Or(h.askedFrom(v.ctx(), t), h.why(t)), When: h.pages.ago(h.cfg.Now(), t.Created), Several: len(t.Options) > 1,
+		Why: cmp.Or(h.askedFrom(v.ctx(), t), h.why(t)), When: h.pages.ago(h.cfg.Now(), t.Created), Several: len(t.Options) > 1, Wider: t.Wider,
 		Lengths: h.lengths(), WriteOnly: t.Kind == vault.KindApprove, Action: ticketPath(handle),
 	}
 	if v.r.Method == http.MethodGet {
@@ -103,7 +105,9 @@ func (h *Handler) agentOf(a vault.Agent) *agentView {
 		name = bare(h.say("words.unnamed"))
 	}
 	out := &agentView{Name: name, Host: shown(a.Host, 80), Initial: initial(name), Verified: a.Verified}
-	if u, err := url.Parse(a.Issuer); err == nil && a.Issuer != "" {
+	if out.Workload = a.Workload(); out.Workload {
+		out.Client, out.At = shown(a.ID, 120), bare(h.say("ticket.this_config"))
+	} else if u, err := url.Parse(a.Issuer); err == nil && a.Issuer != "" {
 		out.Client, out.At = shown(a.ID, 120), shown(u.Host, 80)
 	}
 	return out
@@ -119,6 +123,9 @@ func initial(s string) string {
 func (h *Handler) optionView(v *visit, t vault.Ticket, o vault.Option) optionView {
 	p, _ := h.provider(o.Connection)
 	view := optionView{Connection: o.Connection, Vendor: titleOf(p, o.Connection), Cannot: h.cannot(p, o.Scopes)}
+	if t.Wider {
+		view.Cannot = nil // nobody can say
+	}
 	view.Initial = initial(view.Vendor)
 	news, have := h.newScopes(v, t, o)
 	var must []string

@@ -45,6 +45,12 @@ type Agent struct {
 	Verified bool
 }
 
+// WorkloadIssuer is the Issuer of a workload, whose name comes from the configuration, so that no client of any issuer has it.
+const WorkloadIssuer = "workload:"
+
+// Workload says whether it is a workload, which is handed tokens, and no MCP client, which gets tools.
+func (a Agent) Workload() bool { return a.Issuer == WorkloadIssuer }
+
 // Label is what a page shows of an agent.
 func (a Agent) Label() string {
 	if a.Name != "" {

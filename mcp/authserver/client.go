@@ -16,12 +16,7 @@ import (
 	"github.com/grantry/grantry/vault/provider"
 )
 
-const (
-	kindClient = "authserver-client"
-
-	// workloadIssuer stands as issuer in the name of a workload as an agent, so that no client of any issuer has it.
-	workloadIssuer = "workload:"
-)
+const kindClient = "authserver-client"
 
 // errUnknownClient says that nobody registered a client id.
 var errUnknownClient = errors.New("no such client")
@@ -91,7 +86,7 @@ func (s *Server) keep(ctx context.Context, c *client) error {
 // agent is who acts when this client does, with the address that its answers go to.
 func (s *Server) agent(c *client, redirect string) vault.Agent {
 	if c.workload { // one agent, whether it signs people in or exchanges their tokens
-		return vault.Agent{Issuer: workloadIssuer, ID: c.ID, Name: c.Name, Verified: true}
+		return vault.Agent{Issuer: vault.WorkloadIssuer, ID: c.ID, Name: c.Name, Verified: true}
 	}
 	a := vault.Agent{Issuer: s.cfg.PublicURL, ID: c.ID, Name: c.Name, Host: shownTarget(redirect), Verified: c.configured}
 	if c.document != "" {

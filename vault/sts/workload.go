@@ -48,11 +48,8 @@ func newWorkload(name string, w Workload) *workload {
 
 // agent is who it is for the vault: access, approvals and stops are of this agent.
 func (w *workload) agent() vault.Agent {
-	return vault.Agent{Issuer: AgentIssuer, ID: w.name, Name: w.name, Verified: true}
+	return vault.Agent{Issuer: vault.WorkloadIssuer, ID: w.name, Name: w.name, Verified: true}
 }
-
-// AgentIssuer stands as issuer in the name of a workload as an agent, so that no client of any issuer has it.
-const AgentIssuer = "workload:"
 
 // is compares hashes: neither the time nor the length says anything of the secret.
 func (w *workload) is(secret string) bool {
