@@ -27,13 +27,14 @@ type providerLine struct {
 	Loopback   string             `json:"loopback_redirect"`
 	Host       string             `json:"loopback_host"`
 	Rotates    bool               `json:"refresh_token_rotates"`
+	Narrows    bool               `json:"refresh_narrows"`
 	Unverified []string           `json:"unverified"`
 }
 
 func providerOf(p *provider.Provider) providerLine {
 	return providerLine{
 		Name: p.Name, Title: p.Title, Endpoints: p.Endpoints, APIHosts: p.APIHosts, Loopback: string(p.Redirect.Loopback),
-		Host: p.Redirect.Host, Rotates: p.Refresh.Rotates, Unverified: p.Unverified,
+		Host: p.Redirect.Host, Rotates: p.Refresh.Rotates, Narrows: p.Refresh.Narrows != provider.NarrowsNot, Unverified: p.Unverified,
 	}
 }
 
@@ -83,6 +84,7 @@ func (c *providersShow) Run(e *env) error {
 		{"api hosts", strings.Join(l.APIHosts, ", ")},
 		{"register this redirect URI", redirectOf(p)},
 		{"loopback redirect", l.Loopback},
+		{"narrows tokens", narrowingOf(l)},
 	} {
 		fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
 	}
@@ -93,6 +95,14 @@ func (c *providersShow) Run(e *env) error {
 		fmt.Fprintf(w, "not verified\t%s\n", u)
 	}
 	return w.Flush()
+}
+
+// narrowingOf says whether a vendor gives a token of fewer scopes than its account has.
+func narrowingOf(l providerLine) string {
+	if l.Narrows {
+		return "yes: its accounts may be granted more than a workload's ceiling"
+	}
+	return "no: a workload gets none of an account that was granted more than its ceiling"
 }
 
 // redirectOf is what to register for the default public_url; a vendor that takes https only needs a certificate here (tls).
