@@ -151,8 +151,8 @@ func usableKey(key jose.JSONWebKey, header jose.Header) bool {
 }
 
 // checkClientAssertion is private_key_jwt (RFC 7523 §3): who, for whom, how long, and once.
-func (s *Server) checkClientAssertion(ctx context.Context, w *workload, raw string) error {
-	c, typ, err := s.signed(ctx, w, raw)
+func (s *Server) checkClientAssertion(ctx context.Context, w *workload, sent credentials) error {
+	c, typ, err := s.signed(ctx, w, sent.assertion)
 	if err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func (s *Server) checkClientAssertion(ctx context.Context, w *workload, raw stri
 		bad = "it is a worker's, which names a person and proves no client"
 	case c.Issuer != w.name || c.Subject != w.name:
 		bad = "iss and sub must be the client id"
-	case !s.forUs(c.Audience):
+	case !s.forUs(c.Audience, sent.base):
 		bad = "aud must be the token endpoint or the issuer"
 	case c.Expires == 0 || !now.Before(at(c.Expires).Add(leeway)):
 		bad = "it has no exp, or is over"
@@ -183,26 +183,33 @@ func (s *Server) checkClientAssertion(ctx context.Context, w *workload, raw stri
 	return nil
 }
 
-// forUs says whether one of these is the token endpoint or this server.
-func (s *Server) forUs(to audience) bool {
-	base := s.cfg.PublicURL
-	return slices.ContainsFunc(to, func(a string) bool { return a == base || a == base+"/" || a == base+TokenPath })
+// forUs says whether one of these is this server, or the token endpoint that was asked.
+func (s *Server) forUs(to audience, base string) bool {
+	return s.toUs(to, base) || slices.ContainsFunc(to, func(a string) bool { return a == base+TokenPath || a == s.cfg.PublicURL+TokenPath })
+}
+
+// toUs says whether one of these is this server, by the address of the request or by its own, with or without a slash at its end.
+func (s *Server) toUs(to audience, base string) bool {
+	return slices.ContainsFunc(to, func(a string) bool {
+		a = strings.TrimSuffix(a, "/")
+		return a == base || a == s.cfg.PublicURL
+	})
 }
 
 // worker is a worker's assertion as a subject token: a signed request of the
 // workload itself, for one person who is not there.
-func (s *Server) worker(ctx context.Context, w *workload, raw string) (subject, error) {
+func (s *Server) worker(ctx context.Context, w *workload, r request) (subject, error) {
 	if w.Keys == nil {
 		return subject{}, subjectRefused("only a client with keys (jwks) can sign an assertion")
 	}
-	c, typ, err := s.signed(ctx, w, raw)
+	c, typ, err := s.signed(ctx, w, r.subject)
 	if err != nil {
-		if r := refusalOf(err); r.status == http.StatusUnauthorized {
-			return subject{}, subjectRefused(r.text)
+		if bad := refusalOf(err); bad.status == http.StatusUnauthorized {
+			return subject{}, subjectRefused(bad.text)
 		}
 		return subject{}, err
 	}
-	if bad := s.badWorker(w, c, typ); bad != "" {
+	if bad := s.badWorker(w, c, typ, r.base); bad != "" {
 		return subject{}, subjectRefused(noSuchAssertion + bad)
 	}
 	who, bad := s.named(c)
@@ -216,16 +223,14 @@ func (s *Server) worker(ctx context.Context, w *workload, raw string) (subject, 
 }
 
 // badWorker is what is wrong with a worker's assertion, "" when nothing is.
-func (s *Server) badWorker(w *workload, c assertionClaims, typ string) string {
+func (s *Server) badWorker(w *workload, c assertionClaims, typ, base string) string {
 	now := s.cfg.Now()
-	base := s.cfg.PublicURL
-	toUs := func(a string) bool { return a == base || a == base+"/" }
 	switch {
 	case typ != WorkerType && typ != auth0WorkerJWT:
 		return "its typ must be " + WorkerType + " or " + auth0WorkerJWT
 	case c.Issuer != w.name:
 		return "iss must be the client id"
-	case !slices.ContainsFunc(c.Audience, toUs):
+	case !s.toUs(c.Audience, base):
 		return "aud must be " + base + "/"
 	case c.Issued == 0 || now.After(at(c.Issued).Add(workerAge)):
 		return "it has no iat, or is older than a minute"

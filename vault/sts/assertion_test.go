@@ -325,6 +325,23 @@ func TestWorkerAssertion(t *testing.T) {
 	}
 }
 
+// TestBelowAPrefix: an assertion may be addressed to where it is sent, and to no other prefix.
+func TestBelowAPrefix(t *testing.T) {
+	t.Parallel()
+	s := newSigner(t)
+	s.w.follow(s.w.send(as(s.client(draft{})), working(s.worker(draft{}))), "alice", "files.read")
+	to := func(aud string) draft { return draft{claims: map[string]any{"aud": aud}} }
+	at := func(r *sent) { r.URL.Path = "/t/acme" + sts.TokenPath }
+	for _, aud := range []string{publicURL + "/t/acme/", publicURL + "/t/acme", publicURL + "/"} {
+		if r := s.w.send(at, as(s.client(to(aud))), working(s.worker(to(aud)))); r.status != http.StatusOK {
+			t.Errorf("%s: %s", aud, r)
+		}
+	}
+	refused(t, "another prefix", s.w.send(at, as(s.client(to(publicURL+"/t/other/")))), http.StatusUnauthorized, "invalid_client")
+	refused(t, "another prefix", s.w.send(at, as(s.client(to(publicURL+"/t/acme/oauth/token"))), working(s.worker(to(publicURL+"/t/other/")))), http.StatusBadRequest, "invalid_request")
+	refused(t, "a prefix at the root", s.w.send(as(s.client(to(publicURL+"/t/acme/")))), http.StatusUnauthorized, "invalid_client")
+}
+
 // TestSeveralIssuers: with more than one of them sub alone names nobody.
 func TestSeveralIssuers(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package sts
 
 import (
 	"net/http"
+	"strings"
 )
 
 // metadata is RFC 8414 §2, of a server that has a token endpoint and no more.
@@ -30,14 +31,10 @@ func AlgorithmNames() (out []string) {
 // Any says whether there is a workload at all.
 func (s *Server) Any() bool { return len(s.workloads) > 0 }
 
-// Metadata serves the discovery of this endpoint alone, where people sign in
-// elsewhere: at /.well-known/oauth-authorization-server and, for clients that look
-// nowhere else, at /.well-known/openid-configuration.
+// Metadata serves the discovery of this endpoint alone: at /.well-known/oauth-authorization-server
+// and, for clients that look nowhere else, at /.well-known/openid-configuration. Below a
+// prefix it names the prefix as issuer, and the endpoint below it.
 func (s *Server) Metadata() http.Handler {
-	m := metadata{
-		Issuer: s.cfg.PublicURL, Token: s.cfg.PublicURL + TokenPath, Grants: GrantTypes(), Responses: []string{},
-		Methods: Methods(), Algorithms: AlgorithmNames(),
-	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*") // public
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -45,6 +42,15 @@ func (s *Server) Metadata() http.Handler {
 			refuse(http.StatusMethodNotAllowed, "invalid_request", "the metadata is there to GET").write(w)
 			return
 		}
-		writeJSON(w, http.StatusOK, m)
+		base := s.base(r, "/.well-known/")
+		writeJSON(w, http.StatusOK, metadata{
+			Issuer: base, Token: base + TokenPath, Grants: GrantTypes(), Responses: []string{}, Methods: Methods(), Algorithms: AlgorithmNames(),
+		})
 	})
+}
+
+// base is the address that a request was sent to, up to what is mounted there: PublicURL, or a prefix below it.
+func (s *Server) base(r *http.Request, mounted string) string {
+	prefix, _, _ := strings.Cut(r.URL.Path, mounted)
+	return s.cfg.PublicURL + prefix
 }

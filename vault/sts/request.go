@@ -30,6 +30,7 @@ const (
 
 // request is an exchange as the standard form says it, read once.
 type request struct {
+	base        string // where it was sent to
 	names       dialect
 	subject     string
 	subjectType string

@@ -141,12 +141,14 @@ func (s *Server) exchange(r *http.Request, form url.Values, c *call) (*vault.Tok
 	if err != nil {
 		return nil, err
 	}
+	who.base = s.base(r, TokenPath)
 	if c.workload, err = s.authenticate(ctx, peerOf(r), who); err != nil {
 		return nil, err
 	}
 	if c.request, err = parse(form); err != nil {
 		return nil, err
 	}
+	c.base = who.base
 	if c.target, err = s.target(c.workload, c.request); err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ type subject struct {
 func (s *Server) subjectOf(ctx context.Context, w *workload, r request) (subject, error) {
 	switch r.subjectType {
 	case typeJWT:
-		return s.worker(ctx, w, r.subject)
+		return s.worker(ctx, w, r)
 	case typeRefresh:
 		return s.login(ctx, w, r.subject)
 	}

@@ -67,6 +67,7 @@ type credentials struct {
 	id        string
 	secret    string
 	assertion string
+	base      string // where it was sent to
 }
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -159,7 +160,7 @@ func notProved(text string) *refusal {
 func (s *Server) proves(ctx context.Context, w *workload, c credentials) error {
 	switch {
 	case c.assertion != "" && w.Keys != nil:
-		return s.checkClientAssertion(ctx, w, c.assertion)
+		return s.checkClientAssertion(ctx, w, c)
 	case c.secret != "" && w.is(c.secret):
 		return nil
 	}

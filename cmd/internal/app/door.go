@@ -167,19 +167,30 @@ func (a *App) signingIn(all map[string]sts.Workload) map[string]authserver.Workl
 	return out
 }
 
+// tenant is a prefix below which the token endpoint is found, too, with discovery of its own: an application
+// that has one in its domain ("host/t/acme") keeps it. The name means nothing here. Pages and logins are at the root alone.
+const tenant = "/t/{name}"
+
 // mount puts the authorization server, if it is ours, and the token endpoint on mux.
 func (d *door) mount(mux *http.ServeMux) {
 	var login http.Handler
 	if d.auth != nil {
 		d.auth.Mount(mux)
 		login = d.auth.Token()
-	} else if d.exchange.Any() {
-		for _, path := range []string{"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"} {
-			mux.Handle(path, d.exchange.Metadata())
-		}
 	}
 	mux.Handle(sts.TokenPath, tokenEndpoint(login, d.exchange))
 	mux.HandleFunc("/oauth/", d.elsewhere)
+	mux.Handle(tenant+sts.TokenPath, tokenEndpoint(nil, d.exchange))
+	mux.HandleFunc(tenant+"/oauth/", d.elsewhere)
+	if !d.exchange.Any() {
+		return
+	}
+	for _, path := range []string{"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"} {
+		mux.Handle(tenant+path, d.exchange.Metadata())
+		if d.auth == nil {
+			mux.Handle(path, d.exchange.Metadata())
+		}
+	}
 }
 
 // elsewhere answers what no handler takes below /oauth/, in the form that OAuth clients read.

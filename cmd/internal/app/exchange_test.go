@@ -60,6 +60,14 @@ func TestTokenEndpointForms(t *testing.T) {
 			t.Errorf("%s %s: no Allow", c.method, c.path)
 		}
 	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/oauth/token", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = "elsewhere.example"
+	if res, err := http.DefaultClient.Do(req); err != nil || res.StatusCode != http.StatusForbidden || res.Header.Get("Content-Type") != "application/json" || res.Body.Close() != nil {
+		t.Errorf("another host name: %+v %v", res, err)
+	}
 	for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"} {
 		m := send(t, http.MethodGet, base+path, "", "").fields
 		if grants, _ := m["grant_types_supported"].([]any); !slices.Contains(grants, any(sts.GrantType)) || !slices.Contains(grants, any(sts.Auth0GrantType)) || !slices.Contains(grants, any("authorization_code")) {
@@ -67,6 +75,34 @@ func TestTokenEndpointForms(t *testing.T) {
 		}
 		if methods, _ := m["token_endpoint_auth_methods_supported"].([]any); !slices.Contains(methods, any("private_key_jwt")) {
 			t.Errorf("%s: %v", path, m)
+		}
+	}
+}
+
+// TestBelowAPrefix: an application with a prefix in its domain finds discovery and endpoint below it, and nothing else.
+func TestBelowAPrefix(t *testing.T) {
+	t.Parallel()
+	base := strings.TrimSuffix(startAlone(t, withSecret(t, workloadYAML)).MCP, "/mcp") + "/t/acme"
+	for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"} {
+		m := send(t, http.MethodGet, base+path, "", "").fields
+		if m["issuer"] != base || m["token_endpoint"] != base+"/oauth/token" || m["authorization_endpoint"] != nil {
+			t.Errorf("%s: %v", path, m)
+		}
+	}
+	const form = "application/x-www-form-urlencoded"
+	exchange := url.Values{
+		"grant_type": {sts.Auth0GrantType}, "client_id": {"nightly"}, "client_secret": {"the-secret"}, "connection": {"files"},
+		"subject_token": {"x"}, "subject_token_type": {"urn:ietf:params:oauth:token-type:access_token"},
+	}
+	if a := send(t, http.MethodPost, base+"/oauth/token", form, exchange.Encode()); a.status != http.StatusForbidden || a.fields["error"] != "invalid_grant" {
+		t.Errorf("%d %s", a.status, a.raw)
+	}
+	if a := send(t, http.MethodPost, base+"/oauth/token", form, "grant_type=refresh_token&refresh_token=x&client_id=nightly"); a.fields["error"] != "unsupported_grant_type" {
+		t.Errorf("a login: %d %s", a.status, a.raw)
+	}
+	for _, path := range []string{"/mcp", "/connections", "/oauth/authorize"} {
+		if a := send(t, http.MethodGet, base+path, "", ""); a.status != http.StatusNotFound {
+			t.Errorf("%s: %d", path, a.status)
 		}
 	}
 }

@@ -68,7 +68,12 @@ func (a *App) hosts(v *vault.Vault, publicURL string, next http.Handler) http.Ha
 			if err := v.Note(r.Context(), vault.Entry{Kind: "request.refused", Result: "refused", Reason: "host"}); err != nil {
 				a.log.Error("writing audit", "error", err)
 			}
-			plain(w, http.StatusForbidden, "this server does not answer to that host name; if it should, add it to allowed_hosts")
+			const text = "this server does not answer to that host name; if it should, add it to allowed_hosts"
+			if strings.HasPrefix(r.URL.Path, "/oauth/") { // whose clients read nothing else
+				tokenError(w, http.StatusForbidden, "invalid_request", text)
+				return
+			}
+			plain(w, http.StatusForbidden, text)
 			return
 		}
 		next.ServeHTTP(w, r)
