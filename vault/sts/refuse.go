@@ -1,7 +1,9 @@
 package sts
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -63,7 +65,21 @@ func refusalOf(err error) *refusal {
 	if r, ok := errors.AsType[*refusal](err); ok {
 		return r
 	}
+	if errors.Is(err, context.Canceled) {
+		return down("the request was given up", time.Second, err)
+	}
 	return broken(err)
+}
+
+// level is how loud the log is: what is broken here is the operator's, an outage may pass.
+func (r *refusal) level() slog.Level {
+	switch {
+	case errors.Is(r.err, context.Canceled), r.status < http.StatusInternalServerError:
+		return slog.LevelInfo
+	case r.status == http.StatusServiceUnavailable:
+		return slog.LevelWarn
+	}
+	return slog.LevelError
 }
 
 // lacking says what the vault lacks for a token. A vendor that is down is nothing that a person can mend.

@@ -268,11 +268,11 @@ func (s *Server) note(ctx context.Context, c *call, r *refusal) {
 	if c.target.conn != nil {
 		e.Connection = c.target.conn.Name()
 	}
-	level := slog.LevelInfo
-	if r.status >= http.StatusInternalServerError {
-		level = slog.LevelError
+	args := []any{"call", c.id, "workload", e.Agent.ID, "connection", e.Connection, "code", r.code, "reason", string(r.reason), "why", why}
+	if r.err != nil {
+		args = append(args, "error", r.err)
 	}
-	s.log.Log(ctx, level, "token exchange refused", "call", c.id, "workload", e.Agent.ID, "connection", e.Connection, "code", r.code, "reason", string(r.reason), "why", why, "error", r.err)
+	s.log.Log(ctx, r.level(), "token exchange refused", args...)
 	if c.inVault {
 		return
 	}

@@ -75,7 +75,7 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 // credentialsOf reads who the client says that it is (RFC 6749 §2.3, RFC 7521 §4.2).
 func credentialsOf(r *http.Request, form url.Values) (c credentials, err error) {
 	f := reader{form: form}
-	c.id, c.secret, c.assertion = f.one("client_id", maxText), f.one("client_secret", maxText), f.one("client_assertion", maxSubject)
+	c.id, c.secret, c.assertion = f.one("client_id", maxText), f.one("client_secret", maxSubject), f.one("client_assertion", maxSubject)
 	if kind := f.one("client_assertion_type", maxText); kind != "" && kind != assertionType || (kind == "") != (c.assertion == "") {
 		f.fail("client_assertion_type must be " + assertionType + ", beside a client_assertion")
 	}
@@ -114,7 +114,7 @@ func basicOf(r *http.Request) (id, secret string, ok bool, err error) {
 	rawID, rawSecret, found := strings.Cut(string(raw), ":")
 	id, bad1 := url.QueryUnescape(rawID)
 	secret, bad2 := url.QueryUnescape(rawSecret)
-	if len(values) > 1 || !strings.EqualFold(scheme, "Basic") || !found || errors.Join(bad, bad1, bad2) != nil || len(raw) > 2*maxText {
+	if len(values) > 1 || !strings.EqualFold(scheme, "Basic") || !found || errors.Join(bad, bad1, bad2) != nil || len(raw) > maxSubject {
 		return "", "", false, refuse(http.StatusUnauthorized, "invalid_client", "the Authorization header must be HTTP Basic with client id and secret, each form-encoded").as(badClient)
 	}
 	return id, secret, true, nil
