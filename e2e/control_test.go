@@ -49,7 +49,7 @@ func (v *visits) write(t *testing.T) {
 	}
 }
 
-// killSwitch stops an agent on its page while a call of it runs (5 s).
+// killSwitch stops an agent on its page while a call of it over HTTP runs (5 s).
 func (v *visits) killSwitch(t *testing.T) {
 	r := v.agent(t, "agent-two")
 	wantEvents(t, r.calendar(t))
@@ -85,6 +85,9 @@ func (v *visits) killSwitch(t *testing.T) {
 func (v *visits) activity(t *testing.T) {
 	v.alice.open(v.Base + "/activity")
 	v.alice.expect(http.StatusOK, "to general")
+	if !strings.Contains(v.alice.text(), "may have happened") {
+		t.Errorf("what the stopped call had sent is not said to be unsure:\n%s", v.alice.text())
+	}
 	v.alice.look("activity")
 	v.alice.open(v.Base + "/activity?tool=chat_post_message")
 	v.alice.expect(http.StatusOK, "to general")
