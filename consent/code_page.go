@@ -63,15 +63,11 @@ func (h *Handler) tryCode(v *visit, back comeBack) {
 		return
 	}
 	place := placeOf(v.r)
-	until, err := h.signInTries.take(v.ctx(), place)
-	switch {
-	case errors.Is(err, errTries):
+	if !h.mayTry(v, h.signInTries, place, func(when text) {
 		h.noteSignIn(v, "too_many")
-		page.Problem = h.say("code.too_many", "when", h.pages.until(h.cfg.Now(), until))
+		page.Problem = h.say("code.too_many", "when", when)
 		h.askCode(v, http.StatusTooManyRequests, page)
-		return
-	case err != nil:
-		h.broken(v, "counting codes", err)
+	}) {
 		return
 	}
 	who, err := h.takeCode(v.ctx(), code)
@@ -86,6 +82,18 @@ func (h *Handler) tryCode(v *visit, back comeBack) {
 		h.forgive(v, h.signInTries, place)
 		h.letIn(v, who, back.Path)
 	}
+}
+
+// mayTry counts a code that is about to be looked at. Where none may be, it has answered, by tooMany with the time of the next one.
+func (h *Handler) mayTry(v *visit, t *tries, place string, tooMany func(when text)) bool {
+	until, err := t.take(v.ctx(), place)
+	switch {
+	case errors.Is(err, errTries):
+		tooMany(h.pages.until(h.cfg.Now(), until))
+	case err != nil:
+		h.broken(v, "counting codes", err)
+	}
+	return err == nil
 }
 
 // forgive forgets a try whose code was right. One that stays counted only makes the next wrong codes fewer.

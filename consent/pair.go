@@ -54,19 +54,15 @@ func (h *Handler) pair(v *visit) {
 		return
 	}
 	place := h.cfg.Vault.Pseudonym(v.person.Caller)
-	until, err := h.pairTries.take(v.ctx(), place)
-	switch {
-	case errors.Is(err, errTries):
+	if !h.mayTry(v, h.pairTries, place, func(when text) {
 		h.note(v, vault.Entry{Kind: "pairing.refused", Reason: "too_many"})
-		page.Problem = h.say("pair.too_many", "when", h.pages.until(h.cfg.Now(), until))
+		page.Problem = h.say("pair.too_many", "when", when)
 		h.askPairing(v, http.StatusTooManyRequests, page)
-		return
-	case err != nil:
-		h.broken(v, "counting codes", err)
+	}) {
 		return
 	}
 	var what Pairing
-	err = h.takeJSON(v.ctx(), kindPairing, codeHandle(h.cfg.Vault, kindPairing, code), &what)
+	err := h.takeJSON(v.ctx(), kindPairing, codeHandle(h.cfg.Vault, kindPairing, code), &what)
 	switch {
 	case errors.Is(err, vault.ErrNotFound):
 		h.note(v, vault.Entry{Kind: "pairing.refused", Reason: "code"})

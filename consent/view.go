@@ -26,6 +26,7 @@ type ticketPage struct {
 	Several        bool
 	Wider          bool      // it is handed tokens that can do more than the options list
 	Lengths        []length  // of access
+	Zone           string    // time zone of the midnight at which “today” ends
 	Known          []metView // agents that may use what a person connects themselves
 	Earlier        []metView // agents of the same name whose access can go over
 	Action, CSRF   string
@@ -67,7 +68,7 @@ func (h *Handler) ticketPage(v *visit, t vault.Ticket, handle string) (page tick
 	page = ticketPage{
 		Owner: shown(v.person.Label(), 80), Machine: shown(h.cfg.Machine, 60), Agent: h.agentOf(t.Agent),
 		Why: cmp.Or(h.askedFrom(v.ctx(), t), h.why(t)), When: h.pages.ago(h.cfg.Now(), t.Created), Several: len(t.Options) > 1, Wider: t.Wider,
-		Lengths: h.lengths(), WriteOnly: t.Kind == vault.KindApprove, Action: ticketPath(handle),
+		Lengths: h.lengths(), WriteOnly: t.Kind == vault.KindApprove, Zone: h.cfg.Now().Local().Format("MST"), Action: ticketPath(handle),
 	}
 	if v.r.Method == http.MethodGet {
 		page.CSRF = h.ticketToken(v, t, handle)
