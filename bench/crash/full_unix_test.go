@@ -21,7 +21,7 @@ func TestFullBeforeTheSend(t *testing.T) {
 		t.Errorf("with a full disk the vendor was asked: %+v", truth)
 	}
 	w.must(child, fleet.Task{Do: fleet.DoFree})
-	w.works(child, w.settle(t.Context(), child, fleet.Task{Do: fleet.DoExchange}), w.vendor.Truth(fleet.Subject(0)))
+	w.works(point{}, child, w.settle(t.Context(), child, fleet.Task{Do: fleet.DoExchange}), w.vendor.Truth(fleet.Subject(0)))
 }
 
 // G4: a disk that fills up between the vendor's answer and its commit. The tokens are stored
@@ -50,7 +50,7 @@ func TestFullAfterTheAnswer(t *testing.T) {
 			if truth.Spent != 1 || truth.MostSends != 1 {
 				t.Errorf("the vendor's books say %+v", truth)
 			}
-			w.works(child, r, truth)
+			w.works(point{}, child, r, truth)
 		})
 	}
 }

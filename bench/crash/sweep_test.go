@@ -27,6 +27,7 @@ type point struct {
 	dead   bool          // the grant was revoked at the vendor before
 	paused bool          // the row says that the next send comes after a pause, whoever dies
 	openID bool          // the answer has an id_token to be checked
+	less   bool          // the refresh is for a token of fewer scopes
 }
 
 // points are all steps at which a process can die.
@@ -100,16 +101,34 @@ func TestKilledAtEveryStep(t *testing.T) {
 		for grace, policy := range graces() {
 			t.Run(name+"/"+grace, func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t, "", fleet.VendorConfig{OpenID: p.openID, Policy: func(string) fleet.Policy { return policy }})
-				mark := filepath.Join(t.TempDir(), "mark")
-				w.refreshUntilDeath(p, "GRANTRY_FAILPOINT="+p.step, "GRANTRY_FAILPOINT_MARK="+mark)
-				if got, err := os.ReadFile(mark); err != nil || string(got) != p.step {
-					t.Fatalf("the step %s was not reached: %q, %v", p.step, got, err)
-				}
-				w.afterwards(p, policy)
+				killedAt(t, p, policy)
 			})
 		}
 	}
+}
+
+// A refresh for a token of fewer scopes is a refresh like any other: what it spends is accounted for at every step.
+func TestKilledWhileNarrowing(t *testing.T) {
+	t.Parallel()
+	for name, p := range points() {
+		for _, grace := range []string{"no grace", "30 min"} {
+			t.Run(name+"/"+grace, func(t *testing.T) {
+				t.Parallel()
+				p.less = true
+				killedAt(t, p, graces()[grace])
+			})
+		}
+	}
+}
+
+func killedAt(t *testing.T, p point, policy fleet.Policy) {
+	w := newWorld(t, "", fleet.VendorConfig{OpenID: p.openID, Policy: func(string) fleet.Policy { return policy }})
+	mark := filepath.Join(t.TempDir(), "mark")
+	w.refreshUntilDeath(p, "GRANTRY_FAILPOINT="+p.step, "GRANTRY_FAILPOINT_MARK="+mark)
+	if got, err := os.ReadFile(mark); err != nil || string(got) != p.step {
+		t.Fatalf("the step %s was not reached: %q, %v", p.step, got, err)
+	}
+	w.afterwards(p, policy)
 }
 
 // refreshUntilDeath connects an account and has it refreshed by a process that does not survive it.
@@ -125,10 +144,10 @@ func (w *world) refreshUntilDeath(p point, env ...string) {
 	if p.dead {
 		w.vendor.Revoke(fleet.Subject(0))
 	}
-	r, err := child.Do(w.t.Context(), fleet.Task{Do: fleet.DoExchange})
+	r, err := child.Do(w.t.Context(), fleet.Task{Do: fleet.DoExchange, Less: p.less})
 	for i := 0; err == nil && !r.Final() && i < 3; i++ { // its step may come with a later try
 		w.wait(child, r.After)
-		r, err = child.Do(w.t.Context(), fleet.Task{Do: fleet.DoExchange})
+		r, err = child.Do(w.t.Context(), fleet.Task{Do: fleet.DoExchange, Less: p.less})
 	}
 	if !errors.Is(err, fleet.ErrGone) {
 		w.t.Fatalf("the process lived: %+v, %v", r, err)
@@ -140,14 +159,14 @@ func (w *world) refreshUntilDeath(p point, env ...string) {
 func (w *world) afterwards(p point, policy fleet.Policy) {
 	w.t.Helper()
 	child := w.start(fleet.Job{Ahead: later})
-	r := w.settle(w.t.Context(), child, fleet.Task{Do: fleet.DoExchange})
+	r := w.settle(w.t.Context(), child, fleet.Task{Do: fleet.DoExchange, Less: p.less})
 	truth := w.vendor.Truth(fleet.Subject(0))
 	if truth.MostSends > mostSends {
 		w.t.Errorf("one refresh token was sent %d times", truth.MostSends)
 	}
 	mayLose := p.dead || p.acted && policy.Grace == 0 || p.paused && policy.Grace < pause
 	if r.OK {
-		w.works(child, r, truth)
+		w.works(p, child, r, truth)
 		return
 	}
 	verdict := w.vendor.Explain(fleet.Subject(0))
@@ -160,7 +179,7 @@ func (w *world) afterwards(p point, policy fleet.Policy) {
 		w.t.Errorf("lost, and explained (%+v), where nothing may be lost", verdict)
 	}
 	before := truth.Refreshes
-	if again := w.settle(w.t.Context(), child, fleet.Task{Do: fleet.DoExchange}); again.Reason != r.Reason {
+	if again := w.settle(w.t.Context(), child, fleet.Task{Do: fleet.DoExchange, Less: p.less}); again.Reason != r.Reason {
 		w.t.Errorf("the vault says %s, and then %s", r.Reason, again.Reason)
 	}
 	if after := w.vendor.Truth(fleet.Subject(0)); after.Refreshes != before || after.MostSends != truth.MostSends {
@@ -169,13 +188,13 @@ func (w *world) afterwards(p point, policy fleet.Policy) {
 }
 
 // works proves that not only the access token lives but its refresh token, too.
-func (w *world) works(child *fleet.Process, r fleet.Result, truth fleet.Truth) {
+func (w *world) works(p point, child *fleet.Process, r fleet.Result, truth fleet.Truth) {
 	w.t.Helper()
 	if r.Serial == 0 || truth.Spent == 0 {
 		w.t.Errorf("a token that was not refreshed: %+v, %+v", r, truth)
 	}
 	w.must(child, fleet.Task{Do: fleet.DoAhead, By: later})
-	next := w.must(child, fleet.Task{Do: fleet.DoExchange})
+	next := w.must(child, fleet.Task{Do: fleet.DoExchange, Less: p.less})
 	if after := w.vendor.Truth(fleet.Subject(0)); next.Gen <= r.Gen || after.Spent != truth.Spent+1 {
 		w.t.Errorf("the next refresh: generation %d after %d, %+v after %+v", next.Gen, r.Gen, after, truth)
 	}

@@ -17,6 +17,7 @@ const Connection = "files"
 const (
 	clientID = "bench"
 	scope    = "files.read"
+	less     = "files.names" // which scope covers
 	redirect = "http://127.0.0.1:8787/callback/" + Connection
 )
 
@@ -38,6 +39,16 @@ func Request(i int) vault.Request {
 	return vault.Request{Caller: Caller(i).Caller, Agent: Agent(), Needs: needs, Tool: "files_list", Call: "call"}
 }
 
+// RequestLess is Request for a token that can do less than the account, as a workload asks for one.
+func RequestLess(i int) vault.Request {
+	r := Request(i)
+	for n := range r.Needs {
+		r.Needs[n].Groups = [][]string{{less}}
+	}
+	r.Ceiling = &vault.Ceiling{Scopes: []string{less}}
+	return r
+}
+
 // NewConnection is the connection to a vendor by its URL: /token, /userinfo and
 // /revoke of it are asked, or what the discovery document names where the vendor
 // speaks OpenID Connect. now nil means the real clock, client nil the default one.
@@ -57,6 +68,7 @@ func NewConnection(vendor string, openID bool, now func() time.Time, client *htt
 	if !ok {
 		return nil, fmt.Errorf("the catalog has no %s", kind)
 	}
+	p.Scope.Implies, p.Refresh.Narrows = map[string][]string{scope: {less}}, provider.NarrowsListed
 	return provider.NewConnection(provider.Registration{
 		Name: Connection, Provider: p, ClientID: clientID, ClientSecret: provider.NewSecret("secret"), LoopbackHTTP: true,
 		APIHosts: []string{host.Host}, Endpoints: at,

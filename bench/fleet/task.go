@@ -24,6 +24,7 @@ type Task struct {
 	Do    Doing
 	User  int           // of connect and exchange
 	By    time.Duration // of ahead
+	Less  bool          // exchange: as a workload, for fewer scopes than were granted
 	Force bool          // exchange: the API has refused the token of the last exchange for this user
 }
 

@@ -186,6 +186,9 @@ func (v *Vendor) token(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(b[:len(b)/2])
 	default:
+		if scope := r.FormValue("scope"); scope != "" { // it narrows
+			out["scope"] = scope
+		}
 		subject, _, _ := strings.Cut(raw, "~")
 		v.identify(w, subject, "", out)
 	}

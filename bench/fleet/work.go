@@ -174,6 +174,9 @@ func (w *worker) do(ctx context.Context, t Task) Result {
 // not seen before it shows the token to the vendor.
 func (w *worker) exchange(ctx context.Context, t Task) (gen int64, serial int, err error) {
 	r := Request(t.User)
+	if t.Less {
+		r = RequestLess(t.User)
+	}
 	last := w.last(t.User)
 	if t.Force && last != nil {
 		r.Stale = &last.Bearer
