@@ -11,7 +11,7 @@ import (
 // Ceiling bounds what a token can do that leaves the program. Scopes that only
 // say whose account it is, or that keep it connected (provider.IdentityOnly), do not count.
 type Ceiling struct {
-	// Scopes are the widest that a token may have, by the provider's cover rules; none = no token at all.
+	// Scopes are the widest that a token may have, by the provider's cover rules; none = only a token without any.
 	Scopes []string
 	// Wider says that the account's own token will do where its vendor cannot narrow one.
 	Wider bool

@@ -22,6 +22,8 @@
 //     destination: the vault never sends a token where it was not granted for;
 //   - a write that waits for its person's word runs once, as they saw it: its approval
 //     is spent in the transaction that releases its token;
+//   - a token that leaves the program can do no more than its ceiling allows and its
+//     person has said yes to, by what the vendor granted; a narrowed one ends with its grant;
 //   - a change and its audit entry are one transaction; a release has its entry
 //     committed before the token leaves. No entry, no release;
 //   - nothing here prints, logs or returns a token in an error.
