@@ -18,6 +18,7 @@ type clientPage struct {
 	Document       string // host of its metadata, "" = it has none
 	Local          bool   // any program of this machine could be it
 	Remember       bool
+	Application    bool // it signs the person in, and may be handed tokens of accounts that they open to it
 	Action, CSRF   string
 }
 
@@ -33,7 +34,7 @@ func (h *Handler) showClient(v *visit, t vault.Ticket, handle string) {
 	page := clientPage{
 		Owner: shown(v.person.Label(), 80), Machine: shown(h.cfg.Machine, 60), Agent: h.agentOf(t.Agent),
 		When: h.pages.ago(h.cfg.Now(), t.Created), To: shown(c.Redirect, 120), Document: shown(c.Document, 120),
-		Local: c.Local, Remember: c.Remember, Action: ticketPath(handle),
+		Local: c.Local, Remember: c.Remember, Application: t.Agent.Workload(), Action: ticketPath(handle),
 	}
 	if v.r.Method == http.MethodGet {
 		page.CSRF = h.ticketToken(v, t, handle)
@@ -45,7 +46,11 @@ func (h *Handler) showClient(v *visit, t vault.Ticket, handle string) {
 	for _, s := range c.Offer {
 		page.Also = append(page.Also, offered{Scope: s, Text: h.say("client.scope." + scopeKey(s))})
 	}
-	h.render(v, http.StatusOK, "client", frame{Title: h.say("client.page"), Body: page})
+	title := h.say("client.page")
+	if page.Application {
+		title = h.say("client.sign_in_page")
+	}
+	h.render(v, http.StatusOK, "client", frame{Title: title, Body: page})
 }
 
 // scopeKey names a scope of Grantry's own in the messages.

@@ -28,7 +28,12 @@ func (r *real) loginOf(owner vault.Person, change func(*vault.ClientRequest)) st
 	if change != nil {
 		change(&c)
 	}
-	agent := vault.Agent{Issuer: r.url, ID: "dcr_1", Name: "Nice <b>client</b>", Host: c.Redirect}
+	return r.loginAs(owner, vault.Agent{Issuer: r.url, ID: "dcr_1", Name: "Nice <b>client</b>", Host: c.Redirect}, c)
+}
+
+// loginAs is loginOf for that agent.
+func (r *real) loginAs(owner vault.Person, agent vault.Agent, c vault.ClientRequest) string {
+	r.t.Helper()
 	t, err := r.keep.OpenClientTicket(r.t.Context(), owner, agent, c)
 	if err != nil {
 		r.t.Fatal(err)
@@ -65,11 +70,13 @@ func TestR52ClientPage(t *testing.T) {
 	}
 	b.get(link).want(t, http.StatusGone, "declined")
 
-	link = r.loginOf(alice, func(c *vault.ClientRequest) {
-		c.Offer, c.Scopes = nil, []string{"openid", "profile", "email", "offline_access", "create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}
+	link = r.loginAs(alice, vault.Agent{Issuer: vault.WorkloadIssuer, ID: "portal", Name: "portal", Verified: true}, vault.ClientRequest{
+		Scopes:   []string{"openid", "profile", "email", "offline_access", "create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"},
+		Redirect: "app.example", Remember: true, Continue: "/oauth/authorize/the-request",
 	})
-	b.get(link).want(t, http.StatusOK, "Know you again", "your name", "your e-mail address", "while you are away", "Send you to connect", "which accounts you have", "Disconnect accounts").
-		without(t, "You may add them", "ask you for more")
+	b.get(link).want(t, http.StatusOK, "Know you again", "your name", "your e-mail address", "while you are away", "Send you to connect", "which accounts you have", "Disconnect accounts",
+		"wants to sign you in", "an application that", "a token of one that you have not opened").
+		without(t, "You may add them", "ask you for more", "wants to act for you", "a password or a token")
 
 	link = r.loginOf(alice, nil)
 	p = b.get(link)

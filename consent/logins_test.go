@@ -45,7 +45,7 @@ func TestLogins(t *testing.T) {
 	w := newWorld(t, func(w *world) { w.cfg.Logins = logins })
 	employ(w)
 	now := w.clock.Now()
-	portal := vault.Agent{Issuer: "workload:", ID: "portal", Name: "The portal", Verified: true}
+	portal := vault.Agent{Issuer: vault.WorkloadIssuer, ID: "portal", Name: "The portal", Verified: true}
 	logins.all["sub-alice"] = []vault.Login{
 		{ID: "l1", Agent: w.vault.access[1].Agent, Since: now.AddDate(0, 0, -12), Used: now.Add(-5 * time.Minute)},
 		{ID: "l2", Agent: portal, Since: now.AddDate(0, 0, -3), Used: now.Add(-2 * time.Hour)},
@@ -55,7 +55,7 @@ func TestLogins(t *testing.T) {
 	b := w.browser("alice")
 	p := b.get("/agents").want(t, http.StatusOK,
 		"Signed in since "+now.AddDate(0, 0, -12).Format("2 January 2006"), "last used 5 minutes ago",
-		"The portal", "Signed in since "+now.AddDate(0, 0, -3).Format("2 January 2006"), "last used 2 hours ago", "End this login").
+		"The portal", "The configuration of this vault knows it as portal", "Signed in since "+now.AddDate(0, 0, -3).Format("2 January 2006"), "last used 2 hours ago", "End this login").
 		without(t, "Bob’s program")
 	if n := strings.Count(p.body, `action="/agents/login/end"`); n != 3 {
 		t.Errorf("%d buttons end logins", n)

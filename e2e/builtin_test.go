@@ -16,7 +16,8 @@ var signInLink = regexp.MustCompile(`http://\S+/signin/[A-Za-z0-9_-]+`)
 func TestBrowserAtTheBuiltInServer(t *testing.T) {
 	t.Parallel()
 	v, a := startVendors(t), newApp(t)
-	h := newHome(t, v.yaml("clients:\n  desk: { redirect_uris: [\""+a.URL+"\"] }\n"), v.secrets()...)
+	h := newHome(t, v.yaml("clients:\n  desk: { redirect_uris: [\""+a.URL+"\"] }\nworkloads:\n  portal: { client_secret: env:PORTAL_SECRET, redirect_uris: [\""+a.URL+"\"] }\n"),
+		append(v.secrets(), "PORTAL_SECRET="+workSecret)...)
 	s := h.serve(t)
 	signIn := func() (link, code string) {
 		out, errs, exit := h.run(t, "signin")
@@ -60,7 +61,23 @@ func TestBrowserAtTheBuiltInServer(t *testing.T) {
 	a.shut.Store(false)
 	c.click("Go on to")
 	c.waitFor("You may close this window.")
-	if q := a.query(t); q.Get("code") == "" || q.Get("state") != state {
-		t.Errorf("the client got %v", q)
+	q := a.query(t)
+	if status, body := postForm(t, s.Base+"/oauth/token", "grant_type", "authorization_code", "client_id", "desk", "code", q.Get("code"), "code_verifier", verifier); status != http.StatusOK || q.Get("state") != state {
+		t.Errorf("the client got %v, and for the code %d %v", q, status, body)
 	}
+	c.open(authorizeURL(s.Base+"/oauth/authorize", "portal", a.URL, "openid profile email offline_access"))
+	c.expect(http.StatusOK, "wants to sign you in")
+	c.look("client-application")
+	c.press("allow")
+	q = a.query(t)
+	if status, body := postForm(t, s.Base+"/oauth/token", "grant_type", "authorization_code", "client_id", "portal", "client_secret", workSecret,
+		"code", q.Get("code"), "redirect_uri", a.URL, "code_verifier", verifier); status != http.StatusOK {
+		t.Errorf("for its code the application got %d %v", status, body)
+	}
+	c.open(s.Base + "/agents")
+	c.expect(http.StatusOK, "Signed in since")
+	c.look("agents-logins")
+	c.click("End this login")
+	c.waitFor("That login is over")
+	c.look("agents-login-ended")
 }
