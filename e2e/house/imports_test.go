@@ -17,6 +17,7 @@ var allowed = []struct {
 	{"vault/provider", nil},
 	{"vault/seal", nil},
 	{"vault/client", nil},
+	{"vault/client/example", []string{"vault/client"}},
 	{"vault/rescue", nil},
 	{"vault", []string{"vault/provider", "vault/seal"}},
 	{"vault/sqlstore", []string{"vault", "vault/provider"}},
