@@ -24,6 +24,12 @@ const (
 // as spa does: for Grantry itself, for nightly's own API, or for /mcp.
 func workEstate(t *testing.T) *estate {
 	t.Helper()
+	return workEstateWith(t, func(yaml string) string { return yaml })
+}
+
+// workEstateWith is workEstate with another config.
+func workEstateWith(t *testing.T, change func(yaml string) string) *estate {
+	t.Helper()
 	v := startVendors(t)
 	i := startIssuer(t, issuerConfig{
 		Clients: []map[string]any{
@@ -46,7 +52,7 @@ workloads:
     client_secret: env:NIGHTLY
     connections: { slack: ["channels:read"] }
 `, i.URL, pagesClient, calendarRead))
-	h := newHome(t, yaml, append(v.secrets(), "OIDC_SECRET=the-secret-of-the-pages", "NIGHTLY="+workSecret)...)
+	h := newHome(t, change(yaml), append(v.secrets(), "OIDC_SECRET=the-secret-of-the-pages", "NIGHTLY="+workSecret)...)
 	return &estate{vendors: v, home: h, issuer: i, server: h.serve(t, "--log-level", "debug")}
 }
 

@@ -65,13 +65,15 @@ func (e *env) printReady(r app.Ready) {
 	}
 	fmt.Fprintf(e.out, `Sandbox: %s
 Control: %s
+Workload: %s %s
 
-The sandbox plays Google, Slack and Salesforce for alice and bob; Control is the bearer token of its control API.
+The sandbox plays Google, Slack and Salesforce for alice and bob; Control is the bearer token of its control API,
+and Workload an application with its secret, which may exchange tokens.
 Try it:
   claude mcp add --transport http grantry %s
   Sign in as alice (in Claude Code by /mcp), ask "What is on my calendar this week?", and follow the link that comes back.
   Or look at the connections page in a browser. Ctrl-C ends it.
-`, r.Sandbox, r.Control, r.MCP)
+`, r.Sandbox, r.Control, r.Workload, r.WorkloadSecret, r.MCP)
 }
 
 // printSignIn shows how the person of this vault signs in: to a terminal only,

@@ -18,8 +18,9 @@ const (
 // names with it. A request to any other host is not sent: *HostError. A redirect is followed on the same
 // origin only; another one is answered as it came, and who wants to follow it does so without the token.
 // When the API answers 401, Grantry is asked once for another token, and the request is sent again if its body
-// can be had again (http.Request.GetBody); else the next request has the new one. Where the user is needed
-// the error is, or wraps, a *ConsentRequired.
+// can be had again (http.Request.GetBody); else the next request has the new one. Where Grantry has no other,
+// as within half a minute of a refresh, the 401 is the answer. Where the user is needed the error is, or wraps,
+// a *ConsentRequired.
 func (s *Source) Client() *http.Client {
 	return &http.Client{Transport: &transport{source: s}, CheckRedirect: sameOriginOnly}
 }

@@ -16,12 +16,12 @@ import (
 	"github.com/grantry/grantry/vault/sts"
 )
 
-// workloads are those of the config, with their secrets resolved. The sandbox has none.
+// workloads are those of the config, with their secrets resolved. The sandbox has one of its own instead.
 func (a *App) workloads(ctx context.Context) (map[string]sts.Workload, error) {
-	out := map[string]sts.Workload{}
 	if a.cfg.Sandbox {
-		return out, nil
+		return a.sandboxWorkloads(), nil
 	}
+	out := map[string]sts.Workload{}
 	for name, w := range a.cfg.Workloads {
 		one := sts.Workload{
 			Connections: w.Connections, Audiences: w.Audiences, Addresses: w.Addresses, SignsIn: len(w.RedirectURIs) > 0,

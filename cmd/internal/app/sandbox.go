@@ -1,6 +1,7 @@
 package app
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -9,13 +10,19 @@ import (
 	"strconv"
 
 	"github.com/grantry/grantry/tools/sandbox"
+	"github.com/grantry/grantry/vault/provider"
+	"github.com/grantry/grantry/vault/sts"
 )
 
-const sandboxState = "vendors.json"
+const (
+	sandboxState = "vendors.json"
+	sandboxApp   = "sandbox-app" // the one workload under --sandbox
+)
 
 // sandboxServer is the fake vendors on their own listener.
 type sandboxServer struct {
 	base  string // "http://127.0.0.1:8788"
+	app   string // the secret of the made-up workload
 	value *sandbox.Sandbox
 	http  *http.Server
 }
@@ -72,7 +79,7 @@ func (a *App) serveSandbox(ln net.Listener, publicURL string) error {
 		return errors.Join(err, ln.Close())
 	}
 	srv := &http.Server{Handler: sb.Handler(), ReadHeaderTimeout: headerTimeout, ErrorLog: a.errorLog()}
-	a.sandbox = &sandboxServer{base: "http://" + ln.Addr().String(), value: sb, http: srv}
+	a.sandbox = &sandboxServer{base: "http://" + ln.Addr().String(), app: rand.Text(), value: sb, http: srv}
 	go func() { _ = srv.Serve(ln) }()
 	return nil
 }
@@ -104,6 +111,16 @@ func (a *App) sharedSandbox() (string, error) {
 		return "", &UsageError{Text: "the sandbox is not running: start `grantry serve --sandbox` first, or name its address with --listen"}
 	}
 	return net.JoinHostPort(host, strconv.Itoa(n+1)), nil
+}
+
+// sandboxWorkloads is an application that developers can try token exchange with. It may have
+// what the tools need, and its secret is another at each start.
+func (a *App) sandboxWorkloads() map[string]sts.Workload {
+	w := sts.Workload{Secret: provider.NewSecret(a.sandbox.app), Connections: map[string][]string{}}
+	for _, name := range sandboxVendors {
+		w.Connections[name] = a.needed(name)
+	}
+	return map[string]sts.Workload{sandboxApp: w}
 }
 
 // sandboxValue is the running sandbox, or, in a process that does not run it,

@@ -31,7 +31,9 @@ type Ready struct {
 	// how long it lasts; nil where people sign in at a provider.
 	SignIn           func(context.Context) (link, code string, err error)
 	Sandbox, Control string // base URL of the fake vendors, and the control API's secret; "" without --sandbox
-	CA               string // path of the certificate that programs have to trust; "" without --tls-dev
+	// Workload and WorkloadSecret are of the application that may exchange tokens there; "" without --sandbox.
+	Workload, WorkloadSecret string
+	CA                       string // path of the certificate that programs have to trust; "" without --tls-dev
 }
 
 // Serve runs the HTTP server until ctx ends, then stops within 10 seconds. It
@@ -81,6 +83,7 @@ func (a *App) readyLines(v *vault.Vault, publicURL string) Ready {
 	}
 	if a.sandbox != nil {
 		r.Sandbox, r.Control = a.sandbox.base, a.sandbox.value.ControlSecret()
+		r.Workload, r.WorkloadSecret = sandboxApp, a.sandbox.app
 	}
 	return r
 }

@@ -61,16 +61,20 @@ func (a *App) scopesFor(v *vault.Vault) func(string) []string {
 		if !ok {
 			return nil
 		}
-		scopes := a.cfg.Connections[name].Scopes
-		for _, t := range a.tools() {
-			for _, n := range t.Needs() {
-				if n.Provider == c.Provider().Name {
-					scopes = provider.Union(scopes, n.Ask())
-				}
+		return provider.Union(a.cfg.Connections[name].Scopes, a.needed(c.Provider().Name))
+	}
+}
+
+// needed are the scopes that the enabled tools need of a vendor.
+func (a *App) needed(vendor string) (scopes []string) {
+	for _, t := range a.tools() {
+		for _, n := range t.Needs() {
+			if n.Provider == vendor {
+				scopes = provider.Union(scopes, n.Ask())
 			}
 		}
-		return scopes
 	}
+	return scopes
 }
 
 // ScopesFor answers what a connection that a person starts themselves asks for.
