@@ -15,15 +15,17 @@ import (
 	"github.com/grantry/grantry/vault/client"
 )
 
-func TestRefusals(t *testing.T) {
-	t.Parallel()
+// refusal is an answer, and what it means.
+type refusal struct {
+	status int
+	body   any // a string is sent as it is
+	retry  string
+	want   error
+}
+
+func refusals() map[string]refusal {
 	type body = map[string]any
-	for name, tc := range map[string]struct {
-		status int
-		body   any // a string is sent as it is
-		retry  string
-		want   error
-	}{
+	return map[string]refusal{
 		"not connected": {
 			http.StatusBadRequest,
 			body{"error": "consent_required", "error_description": "lead them", "error_reason": "not_connected", "missing_scopes": []string{"cal"}, "consent_uri": "https://g.example/consent/h"},
@@ -88,7 +90,12 @@ func TestRefusals(t *testing.T) {
 			"",
 			&client.Error{Status: 400, Code: "invalid_request", Description: strings.Repeat("x", 500) + "…"},
 		},
-	} {
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	for name, tc := range refusals() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := newGrantry(t)
