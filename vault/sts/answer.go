@@ -55,11 +55,14 @@ type failed struct {
 	Consent  string   `json:"consent_uri,omitempty"`
 }
 
-func (r *refusal) write(w http.ResponseWriter) {
+func (r *refusal) write(w http.ResponseWriter) { r.writeTo(w, true) }
+
+// writeTo is write; with challenge a 401 says how a client proves itself.
+func (r *refusal) writeTo(w http.ResponseWriter, challenge bool) {
 	if r.retry > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(r.retry.Seconds()))))
 	}
-	if r.status == http.StatusUnauthorized { // RFC 6749 §5.2, RFC 9110 §15.5.2
+	if challenge && r.status == http.StatusUnauthorized { // RFC 6749 §5.2, RFC 9110 §15.5.2
 		w.Header().Set("WWW-Authenticate", `Basic realm="grantry"`)
 	}
 	writeJSON(w, r.status, failed{

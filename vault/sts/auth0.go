@@ -67,6 +67,12 @@ func auth0Reasons(r vault.Reason) (auth0Answer, bool) {
 	return auth0Answer{}, false
 }
 
+// challenges says whether a 401 carries WWW-Authenticate. By Auth0's names it does only for a client that used that
+// header: for Auth0 a 401 says many things, and its SDKs, finding a challenge, do not hand on what the body says.
+func (d dialect) challenges(r *http.Request) bool {
+	return d == standard || r.Header.Get("Authorization") != ""
+}
+
 // refusal is r in the names of the form that the request came in.
 func (d dialect) refusal(r *refusal) *refusal {
 	if d == standard {

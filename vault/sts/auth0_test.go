@@ -14,7 +14,7 @@ func TestAuth0Names(t *testing.T) {
 	sdk := with("scope", "", "login_hint", "")
 	r := w.send(auth0, sdk)
 	refused(t, "not connected", r, http.StatusUnauthorized, "federated_connection_refresh_token_not_found")
-	if r.str("error_reason") != "not_connected" || r.str("consent_uri") == "" || r.header.Get("WWW-Authenticate") == "" {
+	if r.str("error_reason") != "not_connected" || r.str("consent_uri") == "" || r.header.Get("WWW-Authenticate") != "" { // a challenge would hide the code from its SDKs
 		t.Errorf("%s", r)
 	}
 	w.follow(r, "alice", "files.all mail.read")

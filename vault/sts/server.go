@@ -112,7 +112,7 @@ func (s *Server) Exchange(w http.ResponseWriter, r *http.Request, form url.Value
 	if err != nil {
 		out := refusalOf(err)
 		s.note(r.Context(), c, out)
-		c.names.refusal(out).write(w)
+		c.names.refusal(out).writeTo(w, c.names.challenges(r))
 		return
 	}
 	writeJSON(w, http.StatusOK, answerOf(t, c.request, s.cfg.Now()))
