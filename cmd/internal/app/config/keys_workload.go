@@ -17,7 +17,7 @@ func workloadKeys() rule[Workload] {
 		field("redirect_uris", listOf(redirectURI()), func(w *Workload) *[]string { return &w.RedirectURIs },
 			"If set, it may sign people in at the built-in server.").or("[]"),
 		field("unattended", listOf(text()), func(w *Workload) *[]string { return &w.Unattended },
-			"Connections for work without a user present.").or("[]"),
+			"Connections for work without a user present, whose request the workload signs (jwks).").or("[]"),
 		field("proxy", mapOf("CONNECTION", checkName, listOf(proxyRule())), func(w *Workload) *map[string][]string { return &w.Proxy },
 			"Requests that it may send through the proxy: method and path, * for the rest.").or("{}"),
 		field("allow_wider", boolean(), func(w *Workload) *bool { return &w.AllowWider },
