@@ -185,7 +185,7 @@ func BenchmarkTokenEndpoint(b *testing.B) {
 	answer := []byte(`{"access_token":"user12~a1234","issued_token_type":"urn:ietf:params:oauth:token-type:access_token","token_type":"Bearer","expires_in":3570,"scope":"files.read"}` + "\n")
 	handlers := map[string]http.HandlerFunc{
 		"constant": func(w http.ResponseWriter, r *http.Request) {
-			if r.ParseForm() != nil {
+			if _, err := sts.ReadForm(w, r); err != nil {
 				return
 			}
 			h := w.Header()
@@ -194,8 +194,8 @@ func BenchmarkTokenEndpoint(b *testing.B) {
 			_, _ = w.Write(answer)
 		},
 		"exchange": func(w http.ResponseWriter, r *http.Request) {
-			if r.ParseForm() == nil {
-				s.Exchange(w, r, r.PostForm)
+			if form, err := sts.ReadForm(w, r); err == nil {
+				s.Exchange(w, r, form)
 			}
 		},
 	}

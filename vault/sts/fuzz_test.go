@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/grantry/grantry/vault/sts"
@@ -38,6 +39,38 @@ func FuzzExchange(f *testing.F) {
 		}
 		if err := json.Unmarshal(out.Body.Bytes(), &body); err != nil || out.Code < 400 || out.Code >= 500 || body.Error == "" || body.Access_token != "" {
 			t.Errorf("%d %s", out.Code, out.Body)
+		}
+	})
+}
+
+// FuzzReadForm: a JSON object is read as the form that it says, or not at all, and no name is there by two values that the object did not list.
+func FuzzReadForm(f *testing.F) {
+	for _, body := range []string{
+		`{"grant_type":"x","login_hint":"a","resource":["a","b"],"min_ttl":10}`, `{"a":"b","a":"c"}`, `{"a":null}`, `{"a":{"b":"c"}}`, `{"a":"b"} {}`, `[1]`, `{"A":"b","a":"c"}`, `{"a":["b",1]}`,
+	} {
+		f.Add(body)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		r := httptest.NewRequest(http.MethodPost, sts.TokenPath+"?subject_token=from-the-query", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json; charset=utf-8")
+		form, err := sts.ReadForm(httptest.NewRecorder(), r)
+		var said map[string]any
+		d := json.NewDecoder(strings.NewReader(body))
+		d.UseNumber()
+		if bad := d.Decode(&said); err == nil && bad != nil {
+			t.Fatalf("%q was read as %v", body, form)
+		}
+		if err != nil {
+			return
+		}
+		for name, values := range form {
+			one, isString := said[name].(string)
+			list, isList := said[name].([]any)
+			switch _, isNumber := said[name].(json.Number); {
+			case isString && len(values) == 1 && values[0] == one, isNumber && len(values) == 1, isList && len(list) == len(values):
+			default:
+				t.Errorf("%q: %s was read as %q", body, name, values)
+			}
 		}
 	})
 }

@@ -1,20 +1,15 @@
 package app
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/grantry/grantry/vault/sts"
 )
-
-const maxTokenRequest = 64 << 10
 
 // grants are those of the authorization server for MCP clients.
 func isLogin(grant string) bool { return grant == "authorization_code" || grant == "refresh_token" }
@@ -41,7 +36,7 @@ func tokenEndpoint(login http.Handler, exchange *sts.Server) http.Handler {
 			tokenError(w, http.StatusMethodNotAllowed, "invalid_request", "the token endpoint takes POST")
 			return
 		}
-		form, err := readTokenForm(w, r)
+		form, err := sts.ReadForm(w, r)
 		if err != nil {
 			tokenError(w, http.StatusBadRequest, "invalid_request", err.Error())
 			return
@@ -75,71 +70,6 @@ func tokenError(w http.ResponseWriter, status int, code, text string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]string{"error": code, "error_description": text}) // the client went away
-}
-
-// readTokenForm reads a form, or JSON as one; never the query, which ends up in logs.
-func readTokenForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxTokenRequest))
-	if err != nil {
-		return nil, errors.New("the request cannot be read, or is larger than 64 KiB")
-	}
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	switch {
-	case err == nil && kind == "application/x-www-form-urlencoded":
-		form, err := url.ParseQuery(string(body))
-		if err != nil {
-			return nil, errors.New("the form cannot be read")
-		}
-		return form, nil
-	case err == nil && kind == "application/json":
-		return formOfJSON(body)
-	}
-	return nil, errors.New("Content-Type must be application/x-www-form-urlencoded or application/json")
-}
-
-// formOfJSON takes an object of strings, numbers and lists of strings. A key that is there twice is refused.
-func formOfJSON(body []byte) (url.Values, error) {
-	bad := errors.New("the JSON must be one object of strings and lists of strings, each name once")
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, bad
-	}
-	form := url.Values{}
-	for d.More() {
-		name, err := d.Token()
-		key, ok := name.(string)
-		if err != nil || !ok || form.Has(key) {
-			return nil, bad
-		}
-		var raw json.RawMessage
-		if err := d.Decode(&raw); err != nil {
-			return nil, bad
-		}
-		if form[key], ok = formValues(raw); !ok {
-			return nil, bad
-		}
-	}
-	if _, err := d.Token(); err != nil {
-		return nil, bad
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, bad
-	}
-	return form, nil
-}
-
-func formValues(raw json.RawMessage) ([]string, bool) {
-	var one string
-	if json.Unmarshal(raw, &one) == nil {
-		return []string{one}, string(raw) != "null"
-	}
-	var n json.Number
-	if json.Unmarshal(raw, &n) == nil {
-		return []string{n.String()}, true
-	}
-	var list []string
-	return list, json.Unmarshal(raw, &list) == nil
 }
 
 // withForm is r with that form as its body.
