@@ -138,7 +138,7 @@ func (r *raw) initialize(t *testing.T, modes ...string) wire {
 func initializeRequest(modes ...string) map[string]any {
 	return map[string]any{"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": map[string]any{
 		"protocolVersion": "2025-11-25", "capabilities": capabilities(modes...),
-		"clientInfo": map[string]any{"name": "e2e-raw", "version": "1.0.0"},
+		"clientInfo": map[string]any{"name": "Desk Agent", "version": "1.0.0"},
 	}}
 }
 
@@ -160,7 +160,7 @@ func modernCall(id int, name string, args, extra map[string]any, modes ...string
 	params := map[string]any{"name": name, "arguments": args, "_meta": map[string]any{
 		"io.modelcontextprotocol/protocolVersion":    revision,
 		"io.modelcontextprotocol/clientCapabilities": capabilities(modes...),
-		"io.modelcontextprotocol/clientInfo":         map[string]any{"name": "e2e-raw", "version": "1.0.0"},
+		"io.modelcontextprotocol/clientInfo":         map[string]any{"name": "Desk Agent", "version": "1.0.0"},
 	}}
 	for key, value := range extra {
 		params[key] = value

@@ -25,6 +25,7 @@ func TestBrowsersInTheSandbox(t *testing.T) {
 		do   func(*testing.T)
 	}{
 		{"prefetch", v.prefetch},
+		{"keyboard", v.keyboard},
 		{"back and again", v.backAndAgain},
 		{"second agent", v.secondAgent},
 		{"widened", v.widened},
@@ -90,6 +91,26 @@ func (v *visits) prefetch(t *testing.T) {
 	}
 	if got := r.calendar(t).link(t); got != link {
 		t.Errorf("the link is another one now: %s", got)
+	}
+}
+
+// keyboard goes through the page by the Tab key alone: each stop shows where it is, and the answers are among them.
+func (v *visits) keyboard(t *testing.T) {
+	v.alice.open(v.agent(t, "agent-one").calendar(t).link(t))
+	v.alice.expect(http.StatusOK, "wants to read your Google Calendar")
+	reached := ""
+	for range 12 {
+		do(v.alice, "pressing Tab", chromedp.KeyEvent("\t"))
+		at := do(v.alice, "reading where the focus is", chromedp.Evaluate[string](
+			`(e => e.innerText.trim().slice(0, 20) + ' ' + getComputedStyle(e).outlineStyle + ' ' + parseFloat(getComputedStyle(e).outlineWidth))(document.activeElement)`))
+		if reached += at + "\n"; !strings.HasSuffix(at, " solid 3") {
+			t.Errorf("the focus is not to be seen: %q", at)
+		}
+	}
+	for _, button := range []string{"Allow solid", "Allow once solid", "Decline solid"} {
+		if !strings.Contains(reached, button) {
+			t.Errorf("the Tab key does not reach %q:\n%s", button, reached)
+		}
 	}
 }
 
