@@ -233,8 +233,8 @@ func (s *Server) remembered(ctx context.Context, browser string, g grant) ([]str
 		return nil, fmt.Errorf("reading consent: %w", err)
 	}
 	var given yes
-	if err := json.Unmarshal(raw, &given); err != nil {
-		return nil, fmt.Errorf("decoding consent: %w", err)
+	if json.Unmarshal(raw, &given) != nil {
+		return nil, nil // of another version: the person is asked
 	}
 	if _, all := narrowed(given.Scopes, g.Scopes); !all {
 		return nil, nil
