@@ -174,7 +174,6 @@ func TestPrivateKeyJWT(t *testing.T) {
 	} {
 		refused(t, name, w.send(as(raw), with("client_id", "worker")), http.StatusUnauthorized, "invalid_client")
 		w.clock.add(40 * time.Second) // so that failures are not too many
-		now = w.clock.Now().Unix()
 	}
 	for name, d := range map[string]draft{
 		"the issuer":              {claims: map[string]any{"aud": publicURL}},
