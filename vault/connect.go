@@ -27,6 +27,8 @@ func (v *Vault) accept(ctx context.Context, fl flow, p Person, g *provider.Grant
 		return Ticket{}, Account{}, v.giveBack(ctx, r, &FlowError{Failure: FlowIdentity, Err: err})
 	}
 	switch fe := v.checkReceived(ctx, r); {
+	case fe == nil && fl.App:
+		return v.holdForApp(ctx, r)
 	case fe == nil:
 	case fe.Held:
 		return Ticket{}, Account{}, v.hold(ctx, r, fe)

@@ -32,6 +32,8 @@ type flow struct {
 	Cookie      string   `json:"cookie"`         // hash
 	Session     string   `json:"session"`
 	Owner       Caller   `json:"owner"`
+	App         bool     `json:"app,omitempty"`  // an application has to complete it
+	Hint        string   `json:"hint,omitempty"` // the account at the vendor that it has in mind
 }
 
 func hashed(s string) string {
@@ -93,13 +95,20 @@ func (v *Vault) newFlow(tx Tx, a Answer, t Ticket, o Option, yes terms) (fl *flo
 		}
 	}
 	state, cookie = drawn[0], drawn[1]
+	asked, err := v.askedFor(tx, t, o)
+	if err != nil {
+		return nil, "", "", err
+	}
 	fl = &flow{
 		Ticket: t.ID, Connection: o.Connection, Option: o, terms: yes, Verifier: drawn[2], Nonce: drawn[3],
-		RedirectURI: a.RedirectURI, Asked: o.Scopes, Left: leaving(a.Without, o.Scopes), Cookie: hashed(cookie), Session: a.Session, Owner: t.Owner.Caller,
+		RedirectURI: a.RedirectURI, Asked: asked, Left: leaving(a.Without, o.Scopes), Cookie: hashed(cookie), Session: a.Session, Owner: t.Owner.Caller,
+	}
+	if t.App != nil {
+		fl.App, fl.Hint = true, t.App.Hint
 	}
 	if o.Grant != "" { // what the account has stays asked for: some vendors replace
 		if g, err := v.owned(tx, t.Owner.Caller, o.Grant); err == nil {
-			fl.Asked = provider.Union(o.Scopes, leaving(provider.ParseScopes(g.Scopes), a.Without))
+			fl.Asked = provider.Union(asked, leaving(provider.ParseScopes(g.Scopes), a.Without))
 		}
 	}
 	plain, err := json.Marshal(fl)
@@ -125,7 +134,7 @@ func (v *Vault) authURL(ctx context.Context, fl flow, state string) (string, err
 	conn := v.conns[fl.Connection]
 	r := provider.AuthRequest{
 		State: state, Verifier: provider.NewSecret(fl.Verifier), Nonce: fl.Nonce, RedirectURI: fl.RedirectURI,
-		Scopes: fl.Asked, Reconnect: true,
+		Scopes: fl.Asked, LoginHint: fl.Hint, Reconnect: true,
 	}
 	if fl.Option.Grant != "" {
 		v.pinned(ctx, fl, &r)

@@ -16,12 +16,12 @@ const (
 	heldFor = 10 * time.Minute
 )
 
-// Held is a grant that came back from the vendor and is not what was expected:
-// of another account than the one to reconnect (FlowAccount), or of one whose
-// verified e-mail is not its person's (FlowEmail). Its tokens lie sealed and
-// unusable until the person has seen both names and said which; at Until they are given back to the vendor.
+// Held is a grant that came back from the vendor and waits for a word: it is not what was expected,
+// of another account than the one to reconnect (FlowAccount) or of one whose
+// verified e-mail is not its person's (FlowEmail), or an application has to complete it. Its tokens lie sealed and
+// unusable until the person has seen both names and said which, and the application has completed it; at Until they are given back to the vendor.
 type Held struct {
-	Failure    FlowFailure `json:"failure"` // FlowAccount or FlowEmail
+	Failure    FlowFailure `json:"failure"` // FlowAccount, FlowEmail, or "" where only the application's word is missing
 	Connection string      `json:"connection"`
 	Got        string      `json:"got"`  // label of the account that came
 	Want       string      `json:"want"` // of the one that was expected, or the person's e-mail
@@ -52,31 +52,7 @@ func (h heldGrant) received(conn *provider.Connection) received {
 
 // hold keeps what came until its person has said whose it is, and answers fe. Where that cannot be, it is given back.
 func (v *Vault) hold(ctx context.Context, r received, fe *FlowError) *FlowError {
-	now := v.cfg.Now().UTC()
-	t := v.refreshed(GrantRow{}, tokens{}, r.grant).tokens
-	plain, err := json.Marshal(heldGrant{
-		Flow: r.fl, Person: r.person, Who: *r.who, Destination: r.conn.Destination(), Access: t.access, Refresh: t.refresh,
-		Expires: Millis(r.grant.Expiry), RefreshEnd: Millis(r.grant.RefreshEnd), Scopes: r.grant.Scopes, Confirmed: r.grant.Confirmed,
-	})
-	if err == nil {
-		err = v.store.Update(ctx, func(tx Tx) error {
-			t, err := v.ticket(tx, v.handleOf(r.fl.Ticket))
-			if err != nil {
-				return err
-			}
-			if t.Over() {
-				return ErrGone
-			}
-			t.State, t.Started = TicketStarted, now
-			t.Held = &Held{Failure: fe.Failure, Connection: r.fl.Connection, Got: fe.Got, Want: fe.Want, Until: now.Add(heldFor)}
-			user := v.Pseudonym(r.fl.Owner)
-			if err := v.putRecord(tx, recHeld, t.ID, user, plain, Millis(t.Held.Until)); err != nil {
-				return err
-			}
-			return errors.Join(v.putTicket(tx, user, &t), v.append(tx, v.heldEntry("grant.held", t, string(fe.Failure))))
-		})
-	}
-	v.bell.ring()
+	_, err := v.putHeld(ctx, r, Held{Failure: fe.Failure, Connection: r.fl.Connection, Got: fe.Got, Want: fe.Want})
 	if err != nil {
 		v.log.Error("holding a grant", "connection", r.fl.Connection, "error", err)
 		return v.giveBack(ctx, r, fe)
@@ -85,10 +61,50 @@ func (v *Vault) hold(ctx context.Context, r received, fe *FlowError) *FlowError 
 	return fe
 }
 
+// putHeld seals what came, beside its ticket.
+func (v *Vault) putHeld(ctx context.Context, r received, what Held) (t Ticket, err error) {
+	set := v.refreshed(GrantRow{}, tokens{}, r.grant).tokens
+	h := heldGrant{
+		Flow: r.fl, Person: r.person, Who: *r.who, Destination: r.conn.Destination(), Access: set.access, Refresh: set.refresh,
+		Expires: Millis(r.grant.Expiry), RefreshEnd: Millis(r.grant.RefreshEnd), Scopes: r.grant.Scopes, Confirmed: r.grant.Confirmed,
+	}
+	err = v.store.Update(ctx, func(tx Tx) error {
+		if t, err = v.ticket(tx, v.handleOf(r.fl.Ticket)); err != nil {
+			return err
+		}
+		if t.Over() {
+			return ErrGone
+		}
+		return v.keepHeld(tx, &t, h, what)
+	})
+	v.bell.ring()
+	return t, err
+}
+
+// keepHeld holds h from now on, for what.
+func (v *Vault) keepHeld(tx Tx, t *Ticket, h heldGrant, what Held) error {
+	now := v.cfg.Now().UTC()
+	what.Until = now.Add(heldFor)
+	t.State, t.Started, t.Failure, t.Held = TicketStarted, now, "", &what
+	reason := string(what.Failure)
+	if what.ForApp() {
+		t.App.Browser, t.App.Tries, reason = hashed(h.Flow.Session), 0, ByApplication
+	}
+	plain, err := json.Marshal(h)
+	if err != nil {
+		return fmt.Errorf("encoding held grant: %w", err)
+	}
+	user := v.Pseudonym(h.Flow.Owner)
+	if err := v.putRecord(tx, recHeld, t.ID, user, plain, Millis(what.Until)); err != nil {
+		return err
+	}
+	return errors.Join(v.putTicket(tx, user, t), v.append(tx, v.heldEntry("grant.held", *t, reason)))
+}
+
 func (v *Vault) heldEntry(kind string, t Ticket, reason string) Entry {
 	e := v.ticketEntry(kind, t)
 	e.Connection, e.Reason = t.Held.Connection, reason
-	if kind != "grant.confirmed" {
+	if kind != "grant.confirmed" && reason != ByApplication {
 		e.Result = "refused"
 	}
 	return e
@@ -96,7 +112,7 @@ func (v *Vault) heldEntry(kind string, t Ticket, reason string) Entry {
 
 // ConfirmHeld is the owner's word, in the browser that went to the vendor, that
 // what is held is theirs: it is stored as an account of its own, and the ticket
-// is done with it. Errors are those of Allow, and *FlowError.
+// is done with it. What an application asked for is held on, for its word (Held.ForApp), and no account yet. Errors are those of Allow, and *FlowError.
 func (v *Vault) ConfirmHeld(ctx context.Context, handle string, version int64, p Person, session string) (Ticket, Account, error) {
 	if err := v.lives(ctx); err != nil {
 		return Ticket{}, Account{}, err
@@ -115,8 +131,11 @@ func (v *Vault) ConfirmHeld(ctx context.Context, handle string, version int64, p
 			v.log.Error("writing the audit entry", "error", err)
 		}
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return Ticket{}, Account{}, err
+	case t.Held.ForApp():
+		return t, Account{}, nil
 	}
 	return t, v.view(a), nil
 }
@@ -135,19 +154,28 @@ func (v *Vault) confirmHeld(tx Tx, handle string, version int64, p Person, sessi
 	if subtle.ConstantTimeCompare([]byte(h.Flow.Session), []byte(session)) != 1 {
 		return t, a, &FlowError{Failure: FlowBrowser, Connection: h.Flow.Connection, Ticket: t.ID}
 	}
+	e := v.heldEntry("grant.confirmed", t, string(t.Held.Failure))
+	if t.App != nil {
+		return t, a, errors.Join(v.append(tx, e), v.keepHeld(tx, &t, h, Held{Connection: h.Flow.Connection, Got: t.Held.Got}))
+	}
+	a, err = v.storeHeld(tx, &t, h, e)
+	return t, a, err
+}
+
+// storeHeld makes an account of what was held, and is done with the ticket; e says why.
+func (v *Vault) storeHeld(tx Tx, t *Ticket, h heldGrant, e Entry) (a account, err error) {
 	conn := v.conns[h.Flow.Connection]
 	if !bound(GrantRow{Destination: h.Destination}, conn) {
-		return t, a, &ConsentError{Reason: ConnChanged, Options: []Option{h.Flow.Option}}
+		return a, &ConsentError{Reason: ConnChanged, Options: []Option{h.Flow.Option}}
 	}
-	if a, err = v.storeReceived(tx, h.received(conn), &t); err != nil {
-		return t, a, err
+	if a, err = v.storeReceived(tx, h.received(conn), t); err != nil {
+		return a, err
 	}
 	if err := v.inheritDefault(tx, h.Flow, &a.row); err != nil {
-		return t, a, err
+		return a, err
 	}
-	e := v.heldEntry("grant.confirmed", t, string(t.Held.Failure))
 	e.Account = a.row.ID
-	return t, a, errors.Join(v.append(tx, e), v.complete(tx, &t, a.row, h.Flow.Option, h.Flow.terms))
+	return a, errors.Join(v.append(tx, e), v.complete(tx, t, a.row, h.Flow.Option, h.Flow.terms))
 }
 
 // inheritDefault moves the default mark from the account that was to be
@@ -178,7 +206,7 @@ func (v *Vault) RefuseHeld(ctx context.Context, handle string, p Person) (t Tick
 		if t, err = v.answerable(tx, handle, p); err != nil {
 			return err
 		}
-		if t.Held == nil {
+		if t.Held == nil || t.Held.ForApp() { // that one is closed by a no (Decline)
 			return ErrGone
 		}
 		t.State, t.Failure = TicketOpen, t.Held.Failure

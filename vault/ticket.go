@@ -55,6 +55,8 @@ type Ticket struct {
 	Held *Held `json:"held,omitempty"`
 	// Wider says that the agent is handed tokens that can do more than Options list, where the vendor gives none that can do less. The page says so.
 	Wider bool `json:"wider,omitempty"`
+	// App is the application that asked for it at the connected-accounts API, nil when none did; then Agent is that application.
+	App *AppRequest `json:"app,omitempty"`
 	// Lost are scopes that the account had before, or that its owner had agreed to, and that the vendor did not grant this time (TicketDone).
 	Lost []string `json:"lost,omitempty"`
 }

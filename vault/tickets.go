@@ -368,7 +368,7 @@ func (v *Vault) AskAgain(ctx context.Context, handle string, p Person) (Ticket, 
 		return Ticket{}, err
 	case old.Owner.Caller != p.Caller:
 		return Ticket{}, ErrForeign
-	case old.State != TicketExpired, old.Kind == KindClient: // a client asks by itself
+	case old.State != TicketExpired, old.Kind == KindClient, old.App != nil: // a client asks by itself
 		return Ticket{}, ErrGone
 	}
 	r := TicketRequest{Owner: old.Owner, Agent: old.Agent, Tool: old.Tool, Wider: old.Wider, Need: &ConsentError{Reason: old.Reason, Options: old.Options}}
