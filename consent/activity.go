@@ -211,8 +211,11 @@ func (h *Handler) deed(a vault.Activity, vendor string) text {
 	if a.Kind == "tool.called" && a.Result == "refused" {
 		key = "deed.tool_refused"
 	}
-	if a.AgentName == "" && h.pages.has(key+"_own") {
+	switch {
+	case a.AgentName == "" && h.pages.has(key+"_own"):
 		key += "_own"
+	case a.Reason == vault.ByApplication && h.pages.has(key+"_app"):
+		key += "_app"
 	}
 	if !h.pages.has(key) {
 		return h.say("deed.other", "kind", a.Kind)

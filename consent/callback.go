@@ -29,6 +29,7 @@ type finished struct {
 	Write      bool         `json:"write"`
 	EndsBy     time.Time    `json:"ends_by"`
 	Lost       []string     `json:"lost,omitempty"`
+	Return     string       `json:"return,omitempty"` // the path that goes back to an application
 }
 
 func finishedBy(v *visit, t vault.Ticket, a vault.Account) finished {
@@ -55,7 +56,7 @@ func (h *Handler) callback(v *visit) {
 		v.w.WriteHeader(http.StatusNoContent) // inert
 		return
 	}
-	if !v.signedIn() {
+	if h.vouchForFlow(v, connection); !v.signedIn() {
 		h.callbackWithoutSession(v, connection)
 		return
 	}
@@ -70,10 +71,16 @@ func (h *Handler) callback(v *visit) {
 		return
 	}
 	f := finishedBy(v, t, account)
+	if t.App != nil {
+		f.Return = returnPath(h.cfg.Vault.Handle(t))
+	}
 	if err := h.putJSON(v.ctx(), kindDone, state, f, doneTTL); err != nil {
 		h.cfg.Logger.Warn("a finished flow was not remembered", "error", err) // only a reload says less
 	}
 	h.dropFlowCookie(v, "flow", state)
+	if t.App != nil && h.appCode(v, t) {
+		return
+	}
 	h.done(v, t, account)
 }
 
@@ -165,6 +172,9 @@ func (h *Handler) callbackFailed(v *visit, connection, state string, err error) 
 	}
 	m := h.failure(fe)
 	t, again := h.ticketOf(v, fe, state)
+	if h.failedForApp(v, t, fe) {
+		return
+	}
 	switch {
 	case again && fe.Held && t.Held != nil:
 		h.showHeld(v, m.Status, t, h.cfg.Vault.Handle(t))
@@ -196,6 +206,10 @@ func (h *Handler) reloaded(v *visit, state string) bool {
 	var f finished
 	if err := h.getJSON(v.ctx(), kindDone, state, &f); err != nil || f.Owner != v.person.Caller {
 		return false
+	}
+	if f.Return != "" {
+		h.redirect(v, f.Return)
+		return true
 	}
 	m := h.doneMessage(v, f, vault.KindConnect)
 	m.Text = append([]text{h.say("done.reloaded")}, m.Text...)

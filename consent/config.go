@@ -86,6 +86,11 @@ type Notary interface {
 	Note(ctx context.Context, e vault.Entry) error
 }
 
+// Applications are those that had a person connect an account.
+type Applications interface {
+	ConnectCode(t vault.Ticket, session string) (code string, ok bool)
+}
+
 // Vault is everything that the pages call of *vault.Vault, in parts.
 type Vault interface {
 	Tickets
@@ -96,6 +101,7 @@ type Vault interface {
 	Acquaintances
 	Diary
 	Switches
+	Applications
 	Notary
 }
 

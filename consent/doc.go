@@ -16,7 +16,9 @@
 //   - GET and HEAD change nothing: link previews and mail scanners may open everything.
 //   - Nobody answers for somebody else: the person of the browser is compared
 //     with the ticket's owner before the vendor is contacted and again before
-//     the code is redeemed (vault.Allow, vault.Finish), in the same browser.
+//     the code is redeemed (vault.Allow, vault.Finish), in the same browser. The one
+//     exception is an application that the operator lets answer for its users
+//     (binding: app): the page says so, and the browser is still the same.
 //   - No page shows what a vendor sent in words, and what an agent calls itself is
 //     shown as that: without control characters, without bidirectional
 //     overrides, cut to length.

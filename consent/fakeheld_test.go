@@ -40,6 +40,10 @@ func (f *fakeVault) ConfirmHeld(_ context.Context, handle string, version int64,
 	return t, a, nil
 }
 
+func (f *fakeVault) ConnectCode(t vault.Ticket, _ string) (string, bool) {
+	return "code-" + t.ID, t.App != nil && t.Held.ForApp()
+}
+
 func (f *fakeVault) RefuseHeld(_ context.Context, handle string, p vault.Person) (vault.Ticket, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -71,6 +71,10 @@ type visit struct {
 	person vault.Person
 	// own says that the browser is known to be the local person's: nobody signs in there.
 	own bool
+	// vouched says that nobody signed in: an application answers for person being who sits there.
+	vouched bool
+	// visitor is then what this browser is told by, "" before it has a cookie.
+	visitor string
 	// loaded says that the request holds a session; before that, answers set no cookie.
 	loaded bool
 }

@@ -44,6 +44,8 @@ func (h *Handler) confirmHeld(v *visit, t vault.Ticket, handle string, version i
 	done, account, err := h.cfg.Vault.ConfirmHeld(v.ctx(), handle, version, v.person, h.sid(v))
 	var flow *vault.FlowError
 	switch {
+	case err == nil && done.App != nil:
+		h.movesOn(v, done, handle, "app.confirmed")
 	case err == nil:
 		h.done(v, done, account)
 	case errors.Is(err, vault.ErrGone): // answerTicket has seen that the ticket itself is not over

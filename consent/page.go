@@ -60,7 +60,7 @@ type frame struct {
 // render answers with a page. The session is saved first: its cookie is a header.
 func (h *Handler) render(v *visit, status int, name string, f frame) {
 	f.Page, f.Sandbox, f.Machine = name, h.cfg.Sandbox, h.cfg.Machine
-	if v.signedIn() {
+	if v.signedIn() && !v.vouched {
 		f.Who, f.SignOut = shown(v.person.Label(), 60), !v.own
 	}
 	var page bytes.Buffer

@@ -132,8 +132,11 @@ func (h *Handler) putSession(v *visit, s session) {
 
 // sid is the session's id, "" when nobody's forms would count.
 func (h *Handler) sid(v *visit) string {
-	if !v.signedIn() {
+	switch {
+	case !v.signedIn(), v.vouched && v.visitor == "":
 		return ""
+	case v.vouched:
+		return "visitor:" + v.visitor
 	}
 	return h.session(v).SID
 }

@@ -15,6 +15,7 @@ const maxHandle = 128
 func (h *Handler) mountTicket(mux *http.ServeMux) {
 	mux.Handle("GET /consent/{handle}", h.page(h.showTicket))
 	mux.Handle("POST /consent/{handle}", h.form(h.answerTicket))
+	mux.Handle("GET /consent/{handle}/return", h.page(h.returnToApp))
 	mux.Handle("GET /consent/{cut...}", h.page(h.notFound))
 }
 
@@ -27,6 +28,7 @@ func (h *Handler) showTicket(v *visit) {
 	if !ok {
 		return
 	}
+	h.vouch(v, t)
 	switch {
 	case !t.Over() && h.sendElsewhere(v, handle):
 		return
@@ -51,6 +53,10 @@ func (h *Handler) showTicket(v *visit) {
 func (h *Handler) renderTicket(v *visit, t vault.Ticket, handle string) {
 	if t.Kind == vault.KindClient {
 		h.showClient(v, t, handle)
+		return
+	}
+	if t.Held.ForApp() {
+		h.showWaiting(v, t, handle)
 		return
 	}
 	if t.Held != nil {
@@ -100,6 +106,7 @@ func (h *Handler) answerTicket(v *visit) {
 	if !ok {
 		return
 	}
+	h.vouch(v, t)
 	again := v.r.PostForm.Get("answer") == "again" && t.State == vault.TicketExpired
 	version, valid := h.ticketTokenValid(v, handle)
 	switch {
@@ -166,6 +173,9 @@ func (h *Handler) allow(v *visit, t vault.Ticket, handle string, version int64) 
 			return
 		}
 	}
+	if v.vouched { // the form did not offer it
+		answer.Move = ""
+	}
 	answer.Handle, answer.Version, answer.Person, answer.Session = handle, version, v.person, h.sid(v)
 	start, err := h.cfg.Vault.Allow(v.ctx(), answer)
 	switch {
@@ -212,6 +222,10 @@ type nextPage struct{ Vendor, Host, URL string }
 func (h *Handler) decline(v *visit, t vault.Ticket, handle string) {
 	if _, err := h.cfg.Vault.Decline(v.ctx(), handle, v.person); err != nil {
 		h.ticketError(v, t, handle, err)
+		return
+	}
+	if t.App != nil {
+		h.movesOn(v, t, handle, "app.declined")
 		return
 	}
 	m := h.tell(http.StatusOK, tonePlain, "answer.declined")

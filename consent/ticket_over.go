@@ -69,7 +69,7 @@ func (h *Handler) foreign(v *visit, t vault.Ticket, handle string) {
 // overForStrangers is for a browser without a session: no details, only the way to sign in for an owner who may ask again.
 func (h *Handler) overForStrangers(v *visit, t vault.Ticket, handle string) {
 	m := h.tell(http.StatusGone, tonePlain, "over.stranger")
-	if t.State == vault.TicketExpired {
+	if t.State == vault.TicketExpired && t.App == nil {
 		to, err := h.signInLink(v, comeBack{Path: ticketPath(handle)})
 		if err != nil {
 			h.broken(v, "remembering the way back", err)
@@ -92,7 +92,10 @@ func (h *Handler) over(v *visit, t vault.Ticket, handle string) {
 	}
 	m := h.tell(http.StatusGone, tone, key)
 	m.Links = []link{h.toConnections()}
-	if t.State == vault.TicketExpired && t.Kind != vault.KindClient { // a client asks by itself
+	if t.App != nil {
+		m.Text = []text{h.say("app.over", "agent", h.agentOf(t.Agent).Name)}
+	}
+	if t.State == vault.TicketExpired && t.Kind != vault.KindClient && t.App == nil { // a client asks by itself
 		if v.r.Method == http.MethodGet {
 			if err := h.ensureSession(v); err != nil {
 				h.broken(v, "starting session", err)

@@ -19,6 +19,7 @@ type ticketPage struct {
 	Headline       text
 	Agent          *agentView // nil when the person asks for themselves
 	Why, When      text
+	App            *appView   // nil when no application asked
 	Notice         text       // what went wrong at the last try
 	Write          *writeView // the call that it is about, nil when none
 	WriteOnly      bool       // nothing else lacks
@@ -83,7 +84,10 @@ func (h *Handler) ticketPage(v *visit, t vault.Ticket, handle string) (page tick
 	for _, o := range t.Options {
 		page.Options = append(page.Options, h.optionView(v, t, o))
 	}
-	page.Known, page.Earlier = h.met(v, t)
+	page.App = h.appView(v, t)
+	if !v.vouched {
+		page.Known, page.Earlier = h.met(v, t)
+	}
 	if page.Headline = h.headline(t); page.Write != nil && page.Agent != nil {
 		page.Headline = h.say("ticket.wants_write", "agent", page.Agent.Name, "title", lowerFirst(page.Write.Title))
 	}
@@ -296,8 +300,11 @@ func (h *Handler) deeds(p *provider.Provider, o vault.Option) text {
 func (h *Handler) why(t vault.Ticket) text {
 	p, _ := h.provider(firstConnection(t))
 	who := h.agentOf(t.Agent)
-	if who == nil {
+	switch {
+	case who == nil:
 		return h.say("why.self")
+	case t.App != nil:
+		return h.say("app.why", "agent", who.Name)
 	}
 	key := "why." + string(t.Reason)
 	if !h.pages.has(key) {
