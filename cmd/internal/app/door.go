@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/grantry/grantry/consent"
+	"github.com/grantry/grantry/consent/accounts"
 	"github.com/grantry/grantry/mcp"
 	"github.com/grantry/grantry/mcp/authserver"
 	"github.com/grantry/grantry/mcp/guard"
@@ -23,6 +24,8 @@ type door struct {
 	scopes   bool               // whether tokens must carry our own scopes
 	auth     *authserver.Server // nil with an issuer elsewhere
 	exchange *sts.Server
+	owners   accounts.Verifier // of tokens for {public_url}/me/
+	accounts *accounts.Server
 }
 
 // door is the configured issuer's, or that of the built-in authorization server.
@@ -42,7 +45,10 @@ func (a *App) door(ctx context.Context, v *vault.Vault, pages *consent.Handler, 
 		return nil, err
 	}
 	d.verifier = agentsOnly{d.verifier, workloads}
-	d.exchange, err = a.exchange(cfg, v, publicURL)
+	if d.exchange, err = a.exchange(cfg, v, publicURL); err != nil {
+		return nil, err
+	}
+	d.accounts, err = a.connectedAccounts(v, d, publicURL)
 	return d, err
 }
 
@@ -67,6 +73,11 @@ func (a *App) foreignDoor(ctx context.Context, d *door, cfg *sts.Config, publicU
 		return err
 	}
 	d.verifier, cfg.Verifier = agents, subjectVerifier{subjects.Verify}
+	owners, err := verifiers(all, func(*issuer) []string { return []string{publicURL + "/me/"} })
+	if err != nil {
+		return err
+	}
+	d.owners = accountsVerifier{verify: owners.Verify, never: append([]string{publicURL + "/mcp", publicURL + "/"}, cfg.NotSubjects...)}
 	d.scopes = a.cfg.Identity.RequireScopes && !a.cfg.Sandbox
 	cfg.IsClient = func(_ context.Context, id string) bool { _, ok := a.cfg.Clients[id]; return ok }
 	return nil
@@ -92,6 +103,7 @@ func (a *App) ownDoor(ctx context.Context, d *door, cfg *sts.Config, v *vault.Va
 	}
 	a.logins.at.Store(s)
 	d.verifier, d.issuers, d.scopes, d.auth = s, []string{publicURL}, true, s
+	d.owners = accountsVerifier{verify: func(ctx context.Context, raw string) (mcp.Bearer, error) { return s.VerifyFor(ctx, s.Accounts(), raw) }}
 	cfg.Verifier, cfg.Logins, cfg.IsClient = subjectVerifier{func(ctx context.Context, raw string) (mcp.Bearer, error) {
 		return s.VerifyFor(ctx, s.Application(), raw)
 	}}, presented{s}, s.IsClient
@@ -171,8 +183,9 @@ func (a *App) signingIn(all map[string]sts.Workload) map[string]authserver.Workl
 // that has one in its domain ("host/t/acme") keeps it. The name means nothing here. Pages and logins are at the root alone.
 const tenant = "/t/{name}"
 
-// mount puts the authorization server, if it is ours, and the token endpoint on mux.
+// mount puts the authorization server, if it is ours, the token endpoint and the connected-accounts API on mux.
 func (d *door) mount(mux *http.ServeMux) {
+	d.accounts.Mount(mux)
 	var login http.Handler
 	if d.auth != nil {
 		d.auth.Mount(mux)

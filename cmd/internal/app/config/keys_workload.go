@@ -15,7 +15,7 @@ func workloadKeys() rule[Workload] {
 			"Audiences of subject tokens, besides {public_url}/; never those of MCP tokens.").or("[]"),
 		field("addresses", listOf(network()), func(w *Workload) *[]netip.Prefix { return &w.Addresses }, "Addresses or ranges it may call from; empty = anywhere.").or("[]"),
 		field("redirect_uris", listOf(redirectURI()), func(w *Workload) *[]string { return &w.RedirectURIs },
-			"If set, it may sign people in at the built-in server.").or("[]"),
+			"If set, it may sign people in at the built-in server, and have them connect accounts at /me/v1.").or("[]"),
 		field("unattended", listOf(text()), func(w *Workload) *[]string { return &w.Unattended },
 			"Connections for work without a user present, whose request the workload signs (jwks).").or("[]"),
 		field("proxy", mapOf("CONNECTION", checkName, listOf(proxyRule())), func(w *Workload) *map[string][]string { return &w.Proxy },
