@@ -220,6 +220,28 @@ func (v *Vault) RefuseHeld(ctx context.Context, handle string, p Person) (t Tick
 	return t, err
 }
 
+// noWaits is how long an answer of no waits for a vendor.
+const noWaits = 5 * time.Second
+
+// giveUp tells the vendor of what was held and its person does not want, now that err says
+// it is written down. A slow vendor is heard behind the answer's back, and one that
+// does not confirm is asked again in the background.
+func (v *Vault) giveUp(ctx context.Context, err error, held *owed) {
+	if err != nil || held == nil || !v.work.enter() {
+		return
+	}
+	told := make(chan struct{})
+	go func() {
+		defer v.work.leave()
+		defer close(told)
+		_, _ = v.settle(context.WithoutCancel(ctx), held)
+	}()
+	select {
+	case <-told:
+	case <-time.After(noWaits):
+	}
+}
+
 // dropHeld takes what a ticket holds, and answers what its vendor is owed: nil where there is nothing to tell.
 func (v *Vault) dropHeld(tx Tx, t *Ticket, reason string) (*owed, error) {
 	if t.Held == nil {

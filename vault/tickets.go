@@ -328,14 +328,6 @@ func (v *Vault) Decline(ctx context.Context, handle string, p Person) (t Ticket,
 	return t, err
 }
 
-// giveUp tells the vendor of what was held and its person does not want, now that err says
-// it is written down. What the vendor does not confirm it is asked again in the background.
-func (v *Vault) giveUp(ctx context.Context, err error, held *owed) {
-	if err == nil && held != nil {
-		_, _ = v.settle(context.WithoutCancel(ctx), held)
-	}
-}
-
 // declined answers what the vendor is owed for what the ticket held, nil for nothing.
 func (v *Vault) declined(tx Tx, t *Ticket) (held *owed, err error) {
 	for _, o := range t.Options {
