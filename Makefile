@@ -19,7 +19,7 @@ GOFUMPT     := go run mvdan.cc/gofumpt@v0.12.0
 # -count=1: tests start programs that go test's cache cannot see. The timeout is for one package.
 TESTFLAGS ?= -race -count=1 -timeout 30m
 
-.PHONY: help run build test setup chromium postgres compiler lint format cross generate size clean
+.PHONY: help run build test setup chromium postgres python compiler lint format cross generate size clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,7 +34,7 @@ test: setup ## Set up what the tests need and run all of them
 	CGO_ENABLED=1 go test $(TESTFLAGS) ./...
 	CGO_ENABLED=0 go test -count=1 -timeout 5m -tags cloudkms ./vault/seal
 
-setup: compiler $(MODULES) chromium postgres ## Install what the tests need
+setup: compiler $(MODULES) chromium postgres python ## Install what the tests need
 
 compiler:
 	@cc=$$(go env CC); command -v $${cc%% *} >/dev/null || { \
@@ -73,6 +73,21 @@ postgres:
 			echo "make: apt-get could not install PostgreSQL: install it, or set GRANTRY_TEST_POSTGRES to the URL of a server for tests" >&2; exit 1; }; \
 	else \
 		echo "make: the tests need PostgreSQL's initdb and postgres: install them (Debian: apt-get install postgresql-15), or set GRANTRY_TEST_POSTGRES to the URL of a server for tests" >&2; exit 1; \
+	fi
+
+VENV := e2e/counterparties/.venv
+
+python:
+	@for at in $(VENV)/bin/python python3 /usr/bin/python3; do \
+		$$at -c 'import requests, httpx, authlib' 2>/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && [ -e /etc/debian_version ]; then \
+		echo "installing Python's HTTP libraries with apt-get"; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -q </dev/null && apt-get install -q -y --no-install-recommends python3-requests python3-httpx python3-authlib </dev/null || { \
+			echo "make: apt-get could not install python3-requests, python3-httpx and python3-authlib: install them" >&2; exit 1; }; \
+	else \
+		python3 -m venv $(VENV) && $(VENV)/bin/python -m pip install -q -r e2e/counterparties/requirements.txt </dev/null || { \
+			echo "make: the programs of docs/python.md need Python 3.9 or later with requests, httpx and authlib (Debian: apt-get install python3-requests python3-httpx python3-authlib)" >&2; exit 1; }; \
 	fi
 
 lint: ## go vet for three systems and three build tags, staticcheck, gofumpt

@@ -32,16 +32,11 @@ func nodeFetches(t *testing.T, url string, env ...string) (out fetched) {
 // trusting is a Go client that trusts the authority in a file, as the hint of --tls-dev says; "" = what the system trusts.
 func trusting(t *testing.T, ca, serverName string) *http.Client {
 	t.Helper()
-	cfg := &tls.Config{ServerName: serverName}
+	cfg := &tls.Config{}
 	if ca != "" {
-		pem, err := os.ReadFile(ca)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if cfg.RootCAs = x509.NewCertPool(); !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			t.Fatalf("%s holds no certificate", ca)
-		}
+		cfg = trusted(t, ca)
 	}
+	cfg.ServerName = serverName
 	transport := &http.Transport{TLSClientConfig: cfg}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: patience}

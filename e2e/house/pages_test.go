@@ -14,7 +14,7 @@ func TestLinks(t *testing.T) {
 	t.Parallel()
 	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
 	found := 0
-	for _, page := range slices.Concat(pages, []string{"docs/tools.md", "docs/security-requirements.md"}) {
+	for _, page := range slices.Concat(pages, programPages, []string{"docs/tools.md", "docs/security-requirements.md", "docs/token-exchange.md"}) {
 		for _, m := range link.FindAllStringSubmatch(read(t, page), -1) {
 			found++
 			if _, err := os.Stat(filepath.Join(root, filepath.Dir(page), filepath.FromSlash(m[1]))); err != nil {
@@ -24,6 +24,36 @@ func TestLinks(t *testing.T) {
 	}
 	if found < 8 {
 		t.Errorf("only %d links found in the pages: the search is broken", found)
+	}
+}
+
+// programPages show programs that are run by the end-to-end tests.
+var programPages = []string{"docs/typescript.md", "docs/python.md"}
+
+// TestPagePrograms: what those pages show is the file that is run, to the letter; and no program that is run is left out.
+func TestPagePrograms(t *testing.T) {
+	t.Parallel()
+	shown := regexp.MustCompile("(?s)<!-- (\\S+) -->\n```(js|python)\n(.*?)```\n")
+	var found []string
+	for _, page := range programPages {
+		golden(t, page, shown.ReplaceAllStringFunc(read(t, page), func(block string) string {
+			m := shown.FindStringSubmatch(block)
+			found = append(found, m[1])
+			return "<!-- " + m[1] + " -->\n```" + m[2] + "\n" + read(t, m[1]) + "```\n"
+		}))
+	}
+	there, err := filepath.Glob(filepath.Join(root, "e2e", "counterparties", "examples", "*.*"))
+	if err != nil || len(there) < 9 {
+		t.Fatalf("only %d programs found (%v): the search is broken", len(there), err)
+	}
+	for _, path := range there {
+		name, err := filepath.Rel(root, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(found, filepath.ToSlash(name)) {
+			t.Errorf("%s is on no page", name)
+		}
 	}
 }
 
@@ -74,7 +104,7 @@ func TestNothingOfThisMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, page := range slices.Concat(pages, []string{"Makefile", "grantry.yaml.example", "e2e/counterparties/package-lock.json"}) {
+	for _, page := range slices.Concat(pages, programPages, []string{"Makefile", "grantry.yaml.example", "e2e/counterparties/package-lock.json"}) {
 		for _, sign := range []string{"/home/", "/Users/", here, "\"resolved\""} {
 			if strings.Contains(read(t, page), sign) {
 				t.Errorf("%s names %s", page, sign)
