@@ -151,6 +151,19 @@ func (v *Vault) Check(ctx context.Context, r Request) error {
 	return err
 }
 
+// Which says which account an exchange would use: its bearer, without the token.
+// Like Check it refreshes and releases nothing; its errors are Exchange's.
+func (v *Vault) Which(ctx context.Context, r Request) (provider.Bearer, error) {
+	p, err := v.pick(ctx, r)
+	if err != nil {
+		return provider.Bearer{}, err
+	}
+	return provider.Bearer{
+		Connection: p.conn, APIBase: p.tokens.access.APIBase, Account: p.label,
+		Grant: p.row.ID, Generation: p.row.Gen, Scopes: provider.ParseScopes(p.row.Scopes),
+	}, nil
+}
+
 // release commits the entry, and then hands the token out: errMoved when what was
 // picked does not hold any more in the entry's own transaction.
 func (v *Vault) release(ctx context.Context, r Request, p picked) (*Token, error) {

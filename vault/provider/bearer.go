@@ -37,9 +37,14 @@ const apiTimeout = 60 * time.Second
 // Transport). base nil means the connection's own transport; renew nil means
 // that a 401 is returned as it came.
 func (b Bearer) Client(base http.RoundTripper, renew Renew) *http.Client {
+	t := b.Transport(base, renew)
+	return &http.Client{Transport: t, CheckRedirect: t.CheckRedirect, Timeout: apiTimeout}
+}
+
+// Transport is that of Client, for whoever sends in a way of their own.
+func (b Bearer) Transport(base http.RoundTripper, renew Renew) *Transport {
 	if base == nil && b.Connection != nil && b.Connection.cfg.HTTP != nil {
 		base = b.Connection.cfg.HTTP.Transport
 	}
-	t := &Transport{Base: base, Bearer: b, Renew: renew}
-	return &http.Client{Transport: t, CheckRedirect: t.CheckRedirect, Timeout: apiTimeout}
+	return &Transport{Base: base, Bearer: b, Renew: renew}
 }
