@@ -20,15 +20,15 @@ var activityKinds = [...]struct {
 	kinds []string
 }{
 	{name: "main", kinds: []string{
-		"tool.called", "tool.refused", "token.exchanged", "approval.", "access.", "ticket.opened", "ticket.done", "ticket.declined", "ticket.expired", "ticket.dismissed",
+		"tool.called", "tool.refused", "token.exchanged", "proxy.request", "proxy.refused", "approval.", "access.", "ticket.opened", "ticket.done", "ticket.declined", "ticket.expired", "ticket.dismissed",
 		"connect.", "grant.stored", "grant.held", "grant.confirmed", "grant.refused", "grant.ended", "grant.revoked", "grant.revoked_at_vendor", "grant.revocation_given_up", "grant.quarantined", "grant.reaped",
 		"account.", "person.",
 	}},
-	{name: "calls", kinds: []string{"tool.called", "tool.refused"}},
+	{name: "calls", kinds: []string{"tool.called", "tool.refused", "proxy.request", "proxy.refused"}},
 	{name: "answers", kinds: []string{"ticket.", "approval.", "access.", "person.stopped", "person.resumed"}},
 	{name: "accounts", kinds: []string{"grant.", "account.", "connect.", "connection."}},
 	{name: "signins", kinds: []string{"person.", "signin.", "session.", "pairing.", "request.", "callback."}},
-	{name: "tokens", kinds: []string{"token.", "grant.refreshed", "grant.refresh_failed", "grant.alternate"}},
+	{name: "tokens", kinds: []string{"token.", "proxy.token_issued", "grant.refreshed", "grant.refresh_failed", "grant.alternate"}},
 }
 
 func (h *Handler) mountActivity(mux *http.ServeMux) {

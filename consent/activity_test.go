@@ -72,7 +72,7 @@ func TestActivityFilters(t *testing.T) {
 	p := b.get("/activity?"+encode("agent", key, "account", "s1", "tool", "chat_post_message", "kind", "calls")).
 		want(t, http.StatusOK, "#sales", "Show all").without(t, "You connected", "mail_search")
 	q := w.vault.queries[len(w.vault.queries)-1]
-	if q.Agent != key || q.Account != "s1" || q.Tool != "chat_post_message" || !slices.Equal(q.Kinds, []string{"tool.called", "tool.refused"}) {
+	if q.Agent != key || q.Account != "s1" || q.Tool != "chat_post_message" || !slices.Equal(q.Kinds, []string{"tool.called", "tool.refused", "proxy.request", "proxy.refused"}) {
 		t.Errorf("asked for %+v", q)
 	}
 	if n := strings.Count(p.body, " selected"); n != 3 {

@@ -143,7 +143,7 @@ func (h *Handler) knownView(k vault.KnownAgent, labels map[string]string) knownV
 	}
 	for _, s := range k.Standing {
 		view.Standing = append(view.Standing, standingView{
-			ID: s.ID, Tool: shown(s.Tool, 60), Account: labels[s.Account], Until: h.pages.until(now, s.Until),
+			ID: s.ID, Tool: shown(s.Tool, 120), Account: labels[s.Account], Until: h.pages.until(now, s.Until),
 		})
 	}
 	return view

@@ -43,7 +43,7 @@ func (h *Handler) writeView(v *visit, t vault.Ticket) (*writeView, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading approval: %w", err)
 	}
-	view := &writeView{Tool: shown(a.Tool, 60), Title: shown(a.Title, 60), Destroy: a.Destroy}
+	view := &writeView{Tool: shown(a.Tool, 120), Title: shown(a.Title, 120), Destroy: a.Destroy}
 	if view.Title == "" {
 		view.Title = view.Tool
 	}

@@ -1,6 +1,7 @@
 package sts
 
 import (
+	"cmp"
 	"encoding/json"
 	"math"
 	"net/http"
@@ -31,9 +32,17 @@ type answer struct {
 // answerOf is the one place where a vendor's token leaves for a workload.
 func answerOf(t *vault.Token, r request, now time.Time) answer {
 	return answer{
-		Access: t.Token.Reveal(), Issued: r.names.issued(r.subjectType), Type: "Bearer",
+		Access: t.Token.Reveal(), Issued: r.issued(), Type: "Bearer",
 		Expires: int64(life(t.Expiry, now, r.minTTL) / time.Second), Scope: strings.Join(t.Scopes, " "), APIBase: t.APIBase,
 	}
+}
+
+// issued is issued_token_type.
+func (r request) issued() string {
+	if r.proxy {
+		return typeProxy
+	}
+	return r.names.issued(r.subjectType)
 }
 
 // life is how long a token may be kept: never past the vendor's word, and of a very short one half.
@@ -53,6 +62,7 @@ type failed struct {
 	Missing  []string `json:"missing_scopes,omitempty"`
 	Accounts []string `json:"accounts,omitempty"`
 	Consent  string   `json:"consent_uri,omitempty"`
+	Approval string   `json:"approval,omitempty"`
 }
 
 func (r *refusal) write(w http.ResponseWriter) { r.writeTo(w, true) }
@@ -63,10 +73,10 @@ func (r *refusal) writeTo(w http.ResponseWriter, challenge bool) {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(r.retry.Seconds()))))
 	}
 	if challenge && r.status == http.StatusUnauthorized { // RFC 6749 §5.2, RFC 9110 §15.5.2
-		w.Header().Set("WWW-Authenticate", `Basic realm="grantry"`)
+		w.Header().Set("WWW-Authenticate", cmp.Or(r.challenge, `Basic realm="grantry"`))
 	}
 	writeJSON(w, r.status, failed{
-		Code: r.code, Text: r.text, Reason: string(r.reason), Missing: r.missing, Accounts: r.accounts, Consent: r.consent,
+		Code: r.code, Text: r.text, Reason: string(r.reason), Missing: r.missing, Accounts: r.accounts, Consent: r.consent, Approval: r.approval,
 	})
 }
 

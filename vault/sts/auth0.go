@@ -30,7 +30,7 @@ func (d dialect) answers(requested, subject string) bool {
 	case requested == "":
 		return true
 	case d == standard:
-		return requested == typeAccess
+		return requested == typeAccess || requested == typeProxy
 	}
 	return requested == auth0Type || requested == auth0WorkerType && subject == typeJWT
 }

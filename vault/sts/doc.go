@@ -6,6 +6,11 @@
 // The package knows one form, the standard's. Auth0's names for the same are an
 // alias layer over it (auth0.go): mapped on the way in and on the way out.
 //
+// The proxy (proxy*.go) is the same without handing the token out: the workload exchanges for a
+// proxy token, and sends its request here, which goes on to the vendor with the token added.
+//
+//	request ─► one spelling? ─► proxy token ─► on the workload's list? ─► a write: its person's yes ─► vault.Exchange ─► vendor
+//
 // # What holds
 //
 //   - Only a workload of the config is answered, and only for the connections that its policy names.

@@ -1,6 +1,7 @@
 package sts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -20,6 +21,8 @@ type refusal struct {
 	// missing are the scopes that are lacking or too much, accounts those to choose from.
 	missing, accounts []string
 	consent           string // where a person can mend it
+	approval          string // what waits there for their yes
+	challenge         string // WWW-Authenticate of a 401, "" = the token endpoint's
 	retry             time.Duration
 	err               error // for the log
 }
@@ -40,6 +43,9 @@ func refuse(status int, code, text string) *refusal {
 }
 
 func (r *refusal) as(kind string) *refusal { r.kind = kind; return r }
+
+// why is what the audit says of it.
+func (r *refusal) why() string { return cmp.Or(r.kind, string(r.reason), r.code) }
 
 // Error is for the log.
 func (r *refusal) Error() string { return "exchange refused: " + r.code }

@@ -16,6 +16,7 @@ const (
 	typeAccess  = typePrefix + "access_token"
 	typeRefresh = typePrefix + "refresh_token"
 	typeJWT     = typePrefix + "jwt"
+	typeProxy   = "urn:grantry:proxy-token"
 )
 
 const (
@@ -40,6 +41,7 @@ type request struct {
 	scopes      []string // none = all that there are, below the ceiling
 	account     string   // label or id, "" = the only one or the default
 	minTTL      time.Duration
+	proxy       bool // it asks for a proxy token
 }
 
 // parse reads a form. What it does not know it leaves alone (RFC 6749 §3.2). Its errors are *refusal.
@@ -60,10 +62,13 @@ func parse(form url.Values) (request, error) {
 	if f.one("actor_token", maxSubject) != "" || f.one("actor_token_type", maxText) != "" {
 		f.fail("actor_token is not taken: the actor is the client itself")
 	}
+	r.proxy = requested == typeProxy
 	f.repeated()
 	switch {
 	case r.subject == "":
 		f.fail("subject_token is missing")
+	case strings.HasPrefix(r.subject, proxyPrefix):
+		f.fail("a proxy token is no subject token; it is for " + ProxyPath + " alone")
 	case r.subjectType == "":
 		f.fail("subject_token_type is missing")
 	case r.subjectType != typeAccess && r.subjectType != typeRefresh && r.subjectType != typeJWT:

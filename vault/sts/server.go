@@ -26,10 +26,22 @@ type Vault interface {
 	OpenTicket(ctx context.Context, r vault.TicketRequest) (vault.Ticket, bool, error)
 	Handle(t vault.Ticket) string
 	Note(ctx context.Context, e vault.Entry) error
+	ProxyVault
 }
 
-// Records keep which assertions have been used.
+// ProxyVault is what the proxy needs besides.
+type ProxyVault interface {
+	Which(ctx context.Context, r vault.Request) (provider.Bearer, error)
+	Approved(ctx context.Context, r vault.Request, w vault.Write) (id string, err error)
+	TakeApproved(ctx context.Context, owner vault.Caller, agent vault.Agent, tool, id string) (vault.Approval, error)
+	Guard(ctx context.Context, c vault.Caller, a vault.Agent) (context.Context, *vault.Guard)
+	Audit(ctx context.Context, e vault.Entry) error
+}
+
+// Records keep which assertions have been used, and what proxy tokens stand for.
 type Records interface {
+	Put(ctx context.Context, kind, handle string, owner vault.Caller, value []byte, ttl time.Duration) error
+	Get(ctx context.Context, kind, handle string) ([]byte, error)
 	Change(ctx context.Context, kind, handle string, fn func(old []byte) ([]byte, time.Duration, error)) error
 }
 
@@ -50,8 +62,12 @@ type Config struct {
 	// IsClient says whether an id is that of a client for MCP; nil = not known here.
 	IsClient       func(ctx context.Context, id string) bool
 	CallsPerMinute int // of one workload for one person; 0 = no limit
-	Now            func() time.Time
-	Logger         *slog.Logger
+	// WritesPerMinute is the same of the proxy's requests that are no GET or HEAD.
+	WritesPerMinute int
+	// Writes says whether these go through: WritesAllow, WritesDeny; else their person is asked.
+	Writes string
+	Now    func() time.Time
+	Logger *slog.Logger
 }
 
 // Server answers exchanges. Its neighbours are the app's dispatcher of the token
@@ -63,6 +79,7 @@ type Server struct {
 	notSubjects []string
 	failures    *failures
 	calls       *counters[use] // nil = no limit
+	writes      *counters[use] // through the proxy
 }
 
 // New makes a server; it reads and starts nothing.
@@ -83,11 +100,18 @@ func New(cfg Config) (*Server, error) {
 	if n := cfg.CallsPerMinute; n > 0 {
 		s.calls = newCounters[use](time.Minute/time.Duration(n), n)
 	}
+	if n := cfg.WritesPerMinute; n > 0 {
+		s.writes = newCounters[use](time.Minute/time.Duration(n), n)
+	}
 	for name, w := range cfg.Workloads {
 		if w.Secret.IsZero() == (w.Keys == nil) {
 			return nil, fmt.Errorf("configuring token exchange: workload %s needs a secret or keys, and not both", name)
 		}
-		s.workloads[name] = newWorkload(name, w)
+		one, err := newWorkload(name, w)
+		if err != nil {
+			return nil, fmt.Errorf("configuring token exchange: workloads.%s.proxy: a rule %w", name, err)
+		}
+		s.workloads[name] = one
 	}
 	return s, nil
 }
@@ -164,6 +188,9 @@ func (s *Server) exchange(r *http.Request, form url.Values, c *call) (*vault.Tok
 	if err := s.withinLimits(c); err != nil {
 		return nil, err
 	}
+	if c.proxy {
+		return s.issue(ctx, c)
+	}
 	c.inVault = true
 	if len(c.scopes) > 0 {
 		return s.token(ctx, c, c.scopes)
@@ -209,11 +236,8 @@ func (s *Server) refused(ctx context.Context, c *call, err error) error {
 func (s *Server) vaultRequest(c *call, scopes []string) vault.Request {
 	r := vault.Request{
 		Caller: c.subject.person.Caller, Agent: c.workload.agent(), Needs: []provider.Need{c.target.need(scopes)}, Account: c.account, Call: c.id,
-		Ceiling: &vault.Ceiling{Scopes: c.target.ceiling, Wider: c.workload.AllowWider},
-		Exchanged: &vault.Exchanged{
-			Subject: strings.TrimPrefix(c.subjectType, typePrefix), Issued: strings.TrimPrefix(typeAccess, typePrefix),
-			Actors: c.subject.actors, Context: c.subject.context, TokenID: c.subject.id,
-		},
+		Ceiling:   &vault.Ceiling{Scopes: c.target.ceiling, Wider: c.workload.AllowWider},
+		Exchanged: c.exchanged(strings.TrimPrefix(typeAccess, typePrefix)),
 	}
 	if c.minTTL > 0 {
 		r.MinTTL = c.minTTL + skew
@@ -221,9 +245,22 @@ func (s *Server) vaultRequest(c *call, scopes []string) vault.Request {
 	return r
 }
 
-// ask opens the ticket and puts its link into the answer, or says why there is none.
+// exchanged is what the audit is to say of what is issued.
+func (c *call) exchanged(issued string) *vault.Exchanged {
+	return &vault.Exchanged{
+		Subject: strings.TrimPrefix(c.subjectType, typePrefix), Issued: issued,
+		Actors: c.subject.actors, Context: c.subject.context, TokenID: c.subject.id,
+	}
+}
+
+// ask opens the ticket for what the vault lacks.
 func (s *Server) ask(ctx context.Context, c *call, lack *vault.ConsentError, out *refusal) {
-	t, _, err := s.cfg.Vault.OpenTicket(ctx, vault.TicketRequest{Owner: c.subject.person, Agent: c.workload.agent(), Need: lack, Wider: c.workload.AllowWider})
+	_, _ = s.open(ctx, c, vault.TicketRequest{Owner: c.subject.person, Agent: c.workload.agent(), Need: lack, Wider: c.workload.AllowWider}, out) // out says why not
+}
+
+// open opens a ticket and puts its link into the answer, or says why there is none.
+func (s *Server) open(ctx context.Context, c *call, r vault.TicketRequest, out *refusal) (vault.Ticket, error) {
+	t, _, err := s.cfg.Vault.OpenTicket(ctx, r)
 	var limit *vault.LimitError
 	var declined *vault.BackOffError
 	var stopped *vault.StoppedError
@@ -240,8 +277,9 @@ func (s *Server) ask(ctx context.Context, c *call, lack *vault.ConsentError, out
 		out.text = "the user has stopped this application; they can let it go on at " + s.cfg.PublicURL + "/agents"
 	default:
 		s.log.ErrorContext(ctx, "opening ticket", "call", c.id, "error", err)
-		out.text = sentence(lack.Reason) + "; the link could not be made at the moment, and the user finds the same at " + s.cfg.PublicURL + "/connections"
+		out.text = sentence(out.reason) + "; the link could not be made at the moment, and the user finds the same at " + s.cfg.PublicURL + "/connections"
 	}
+	return t, err
 }
 
 func (s *Server) withinLimits(c *call) error {

@@ -27,6 +27,7 @@ type vendor struct {
 	owner   map[string]string // of access tokens
 	renewal map[string]string // refresh token → "owner.scopes"
 	spends  int
+	books
 }
 
 func newVendor(t testing.TB) *vendor {
@@ -38,6 +39,7 @@ func newVendor(t testing.TB) *vendor {
 		who := v.whose(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
 		_ = json.NewEncoder(w).Encode(map[string]any{"sub": "acc-" + who, "email": who + "@vendor.example", "email_verified": true})
 	})
+	mux.HandleFunc("/", v.api)
 	v.srv = httptest.NewServer(mux)
 	t.Cleanup(v.srv.Close)
 	return v

@@ -28,6 +28,7 @@ type Workload struct {
 	SignsIn     bool                // people sign in to it at the built-in server
 	Unattended  []string            // connections for which its own assertion is a subject token
 	AllowWider  bool                // a token may be wider than the ceiling where the vendor cannot narrow it
+	Proxy       map[string][]string // connection → the requests that it may send through the proxy (ParseRule)
 }
 
 // KeySource answers the public keys of a workload; id is the one that is looked for, "" = any.
@@ -40,10 +41,12 @@ type workload struct {
 	Workload
 	name string
 	hash [sha256.Size]byte // of the secret
+	rules
 }
 
-func newWorkload(name string, w Workload) *workload {
-	return &workload{Workload: w, name: name, hash: sha256.Sum256([]byte(w.Secret.Reveal()))}
+func newWorkload(name string, w Workload) (*workload, error) {
+	all, err := parseRules(w.Proxy)
+	return &workload{Workload: w, name: name, hash: sha256.Sum256([]byte(w.Secret.Reveal())), rules: all}, err
 }
 
 // agent is who it is for the vault: access, approvals and stops are of this agent.
