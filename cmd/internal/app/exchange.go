@@ -25,7 +25,7 @@ func (a *App) workloads(ctx context.Context) (map[string]sts.Workload, error) {
 	for name, w := range a.cfg.Workloads {
 		one := sts.Workload{
 			Connections: w.Connections, Audiences: w.Audiences, Addresses: w.Addresses, SignsIn: len(w.RedirectURIs) > 0,
-			Unattended: w.Unattended, AllowWider: w.AllowWider,
+			Unattended: w.Unattended, AllowWider: w.AllowWider, Proxy: w.Proxy,
 		}
 		if w.JWKS != "" {
 			one.Keys = a.keySource(w.JWKS)
@@ -53,11 +53,25 @@ func (a *App) keySource(at string) sts.KeySource {
 func (a *App) exchange(cfg sts.Config, v *vault.Vault, publicURL string) (*sts.Server, error) {
 	cfg.Vault, cfg.Records, cfg.Connection = v, v.Records(), v.Connection
 	cfg.PublicURL, cfg.CallsPerMinute, cfg.Logger = publicURL, a.cfg.Limits.CallsPerMinute, a.log
+	cfg.Writes, cfg.WritesPerMinute = a.cfg.Tools.Writes, a.cfg.Limits.WritesPerMinute
 	s, err := sts.New(cfg)
 	if err != nil {
 		return nil, &UsageError{Text: err.Error()}
 	}
 	return s, nil
+}
+
+// proxied serves the proxy before everything that mends paths on its way: the
+// proxy takes a path as it came, or not at all.
+func (a *App) proxied(v *vault.Vault, s *sts.Server, publicURL string, next http.Handler) http.Handler {
+	proxy := a.hosts(v, publicURL, s.Proxy())
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if sts.ForProxy(r) {
+			proxy.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // subjectAudiences are those that a subject token may have for one workload or another.

@@ -131,7 +131,7 @@ func (a *App) server(ctx context.Context, publicURL string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &server{vault: v, mcp: m, handler: a.proving(v, a.listen(), mode, a.routes(v, m, pages, d, publicURL))}, nil
+	return &server{vault: v, mcp: m, handler: a.proxied(v, d.exchange, publicURL, a.proving(v, a.listen(), mode, a.routes(v, m, pages, d, publicURL)))}, nil
 }
 
 // visitors is how people prove themselves to the pages: at an issuer, or, on a

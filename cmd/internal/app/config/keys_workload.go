@@ -34,8 +34,13 @@ func proxyRule() rule[string] {
 		default:
 			return "", "must begin with a method, such as \"GET /calendar/*\""
 		}
-		if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, " ?#\\%") || strings.Contains(path, "//") || strings.Contains(path, "/..") {
+		if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, " ?#\\%;") || strings.Contains(path, "//") || strings.Contains(path, "/..") {
 			return "", "must be a method and a clean path, such as \"GET /calendar/*\""
+		}
+		for segment := range strings.SplitSeq(path, "/") {
+			if strings.Contains(segment, "*") && segment != "*" {
+				return "", "must have * as a whole segment: any one, or all the rest where it is the last"
+			}
 		}
 		return s, ""
 	})
