@@ -8,8 +8,12 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/asn1"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"io"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -60,7 +64,7 @@ func TestSigned(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := g.client(t, func(c *client.Config) { c.Secret, c.Sign = nil, sign })
-		for range 4 { // an ECDSA signature may begin with zeros
+		for range 4 {
 			s := c.TokenSource(client.Unattended("https://idp.example", "alice", "the nightly report"), "google", client.Options{})
 			token(t, s)
 			s.Forget()
@@ -96,6 +100,38 @@ func TestSigned(t *testing.T) {
 	}
 	if _, err := client.Signer(p384, "k1"); err == nil {
 		t.Error("a key that Grantry does not take is taken")
+	}
+}
+
+// short signs with numbers that begin with zeros, as one ECDSA signature in 128 does.
+type short struct{ public *ecdsa.PublicKey }
+
+// Public implements crypto.Signer.
+func (s short) Public() crypto.PublicKey { return s.public }
+
+// Sign implements crypto.Signer.
+func (short) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return asn1.Marshal(struct{ R, S *big.Int }{big.NewInt(0x0102), big.NewInt(0x03)})
+}
+
+// TestShortSignature: both numbers of an ES256 signature take 32 bytes, however small they are (RFC 7518 §3.4).
+func TestShortSignature(t *testing.T) {
+	t.Parallel()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sign, err := client.Signer(short{&key.PublicKey}, "k1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := sign(t.Context(), "JWT", []byte("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := append(append(make([]byte, 30), 1, 2), append(make([]byte, 31), 3)...)
+	if got := raw[strings.LastIndexByte(raw, '.')+1:]; got != base64.RawURLEncoding.EncodeToString(want) {
+		t.Errorf("the signature is %s", got)
 	}
 }
 
