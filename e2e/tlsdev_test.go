@@ -143,4 +143,10 @@ func TestTLSDevAtLocalhost(t *testing.T) {
 			t.Errorf("%q has mode %v", name, info.Mode())
 		}
 	}
+	if strings.Contains(s.errors(), "speaks http") {
+		t.Error("it warns of plain http, and serves https")
+	}
+	s.stop(t)
+	plain := h.serve(t, "--listen", held.Addr())
+	eventually(t, patience, "the warning", func() bool { return strings.Contains(plain.errors(), "start it with --tls-dev") })
 }

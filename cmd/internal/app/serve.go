@@ -43,6 +43,7 @@ func (a *App) Serve(ctx context.Context, ready func(Ready)) error {
 	if err := a.checkDevTLS(); err != nil {
 		return err
 	}
+	a.warnPlain()
 	ln, err := net.Listen("tcp", a.cfg.Listen)
 	if err != nil {
 		return &UsageError{Text: fmt.Sprintf("cannot listen on %s: %v; another Grantry may run there, or set `listen`", a.cfg.Listen, err)}

@@ -21,6 +21,14 @@ func (a *App) scheme() string {
 	return "http://"
 }
 
+// warnPlain says what is odd where browsers are sent to https on this machine, and this process speaks http.
+func (a *App) warnPlain() {
+	u, err := url.Parse(a.cfg.PublicURL)
+	if err == nil && u.Scheme == "https" && loopbackHost(u.Hostname()) && a.scheme() == "http://" {
+		a.log.Warn("public_url is https and this server speaks http: start it with --tls-dev, set tls, or have a proxy in front do https", "public_url", a.cfg.PublicURL)
+	}
+}
+
 // checkDevTLS keeps the certificate of --tls-dev to this machine: elsewhere people would be taught to trust what a file on a server can forge.
 func (a *App) checkDevTLS() error {
 	if !a.opts.DevTLS {
