@@ -23,7 +23,8 @@ var allowed = []struct {
 	{"vault/sqlstore", []string{"vault", "vault/provider"}},
 	{"vault/storetest", []string{"vault", "vault/provider", "vault/storetest/port"}},
 	{"vault/storetest/port", nil},
-	{"vault/sts", []string{"vault", "vault/provider"}},
+	{"vault/assertion", nil},
+	{"vault/sts", []string{"vault", "vault/assertion", "vault/provider"}},
 	{"tools", []string{"vault/provider"}},
 	{"tools/sandbox", []string{"vault/provider"}},
 	{"tools/tooltest", []string{"vault/provider", "tools", "tools/sandbox"}}, // for tests only, see TestKitsAreForTests
@@ -32,7 +33,7 @@ var allowed = []struct {
 	{"consent/*", []string{"vault", "vault/provider", "consent"}},
 	{"mcp/guard", nil},
 	{"mcp", []string{"tools", "vault", "vault/provider", "mcp/guard"}},
-	{"mcp/authserver", []string{"vault", "vault/provider", "mcp"}}, // it knows no tool
+	{"mcp/authserver", []string{"vault", "vault/assertion", "vault/provider", "mcp"}}, // it knows no tool
 	{"mcp/*", []string{"tools", "vault", "vault/provider", "mcp", "mcp/guard"}},
 	{"cmd/*", []string{"*"}},
 	{"e2e", []string{"*"}},

@@ -13,6 +13,7 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 
 	"github.com/grantry/grantry/vault"
+	"github.com/grantry/grantry/vault/assertion"
 	"github.com/grantry/grantry/vault/provider"
 )
 
@@ -29,12 +30,12 @@ type client struct {
 	Type         string    `json:"application_type"` // "web" or "native"
 	Registered   time.Time `json:"registered"`       // by itself; zero = it did not
 
-	configured bool            // by the operator
-	workload   bool            // it signs people in, and has no tokens for /mcp
-	addresses  []netip.Prefix  // where it may call from; empty = anywhere
-	document   string          // host of its metadata document, "" = it has none
-	secret     provider.Secret // zero and no keys = a public client
-	keys       KeySource       // private_key_jwt; nil = it has none
+	configured bool                // by the operator
+	workload   bool                // it signs people in, and has no tokens for /mcp
+	addresses  []netip.Prefix      // where it may call from; empty = anywhere
+	document   string              // host of its metadata document, "" = it has none
+	secret     provider.Secret     // zero and no keys = a public client
+	keys       assertion.KeySource // private_key_jwt; nil = it has none
 }
 
 // clientOf finds a client by its id: in the config, at the https address that the id is, or among the registered ones.

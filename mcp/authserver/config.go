@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/grantry/grantry/vault"
+	"github.com/grantry/grantry/vault/assertion"
 	"github.com/grantry/grantry/vault/provider"
 )
 
@@ -107,7 +108,7 @@ type Client struct {
 // {public_url}/me/ alone. It proves itself by Secret or by Keys, never by both.
 type Workload struct {
 	Secret       provider.Secret
-	Keys         KeySource // private_key_jwt
+	Keys         assertion.KeySource // private_key_jwt
 	RedirectURIs []string
 	Addresses    []netip.Prefix // where it may call the token endpoint from; empty = anywhere
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/grantry/grantry/vault/assertion"
 )
 
 // MaxDocument is how large a client's metadata document may be, in bytes (R52).
@@ -131,7 +133,7 @@ func (d *documents) parse(id, contentType string, body []byte) (*client, error) 
 
 // proof is what a document says the client proves itself with: nothing, or keys,
 // which stand in it or at an https address that it names.
-func (d *documents) proof(m clientMetadata) (KeySource, error) {
+func (d *documents) proof(m clientMetadata) (assertion.KeySource, error) {
 	method, err := m.text("token_endpoint_auth_method")
 	_, secret := m.fields["client_secret"]
 	_, expires := m.fields["client_secret_expires_at"]
@@ -151,7 +153,7 @@ func (d *documents) proof(m clientMetadata) (KeySource, error) {
 	case err != nil || given == (address != ""): // RFC 7591 §2: never both
 		return nil, badMetadata("private_key_jwt needs jwks or jwks_uri")
 	case given:
-		keys, err := readKeySet(set)
+		keys, err := assertion.ReadKeys(set)
 		if err != nil {
 			return nil, badMetadata("jwks has no public signing key")
 		}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/grantry/grantry/vault/assertion"
 )
 
 const (
@@ -112,7 +114,7 @@ func claimedClient(r *http.Request) string {
 	if id := r.Form.Get("client_id"); id != "" {
 		return id
 	}
-	return subjectOf(r.Form.Get("client_assertion"))
+	return assertion.Unproved(r.Form.Get("client_assertion"))
 }
 
 // retryAfter is a time in whole seconds, rounded up.

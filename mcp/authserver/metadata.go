@@ -7,6 +7,8 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 
 	"github.com/grantry/grantry/mcp"
+
+	"github.com/grantry/grantry/vault/assertion"
 )
 
 // metadata is RFC 8414 §2 with RFC 9207 §3 and RFC 9728 §4.
@@ -22,7 +24,7 @@ func (s *Server) metadata(w http.ResponseWriter, _ *http.Request) {
 	base := s.cfg.PublicURL
 	methods := []oidc.AuthMethod{oidc.AuthMethodNone, oidc.AuthMethodBasic, oidc.AuthMethodPost, oidc.AuthMethodPrivateKeyJWT}
 	var signed []string
-	for _, alg := range assertionAlgorithms() {
+	for _, alg := range assertion.Algorithms() {
 		signed = append(signed, string(alg))
 	}
 	m := metadata{

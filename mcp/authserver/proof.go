@@ -14,6 +14,7 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 
 	"github.com/grantry/grantry/vault"
+	"github.com/grantry/grantry/vault/assertion"
 	"github.com/grantry/grantry/vault/provider"
 )
 
@@ -43,7 +44,7 @@ func attemptOf(ctx context.Context) *attempt {
 func (s *Server) prove(ctx context.Context, cc *op.ClientCredentials, form url.Values) (*client, error) {
 	id := cc.ClientID
 	if cc.ClientAssertion != "" {
-		said := subjectOf(cc.ClientAssertion)
+		said := assertion.Unproved(cc.ClientAssertion)
 		if said == "" || id != "" && id != said {
 			return nil, refusedClient(ctx, "the client assertion is not this client's")
 		}

@@ -40,7 +40,7 @@ func (s *signer) public() jose.JSONWebKey {
 	return jose.JSONWebKey{Key: s.key.Public(), KeyID: s.id, Algorithm: "ES256", Use: "sig"}
 }
 
-// Keys implements authserver.KeySource.
+// Keys implements assertion.KeySource.
 func (s *signer) Keys(context.Context, string) ([]jose.JSONWebKey, error) {
 	return []jose.JSONWebKey{s.public()}, nil
 }

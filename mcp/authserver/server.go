@@ -12,6 +12,8 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 
 	"github.com/grantry/grantry/mcp"
+
+	"github.com/grantry/grantry/vault/assertion"
 )
 
 const (
@@ -49,7 +51,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, limits: newLimits(cfg.Now, cfg.CallsPerMinute), verifiers: map[string]*mcp.Verifier{}}
 	s.documents = &documents{fetch: cfg.Fetch, now: cfg.Now, kept: map[string]keptDocument{}}
-	s.documents.keys = &fetchedKeys{fetch: cfg.FetchKeys, now: cfg.Now, kept: map[string]*keysAt{}}
+	s.documents.keys = &fetchedKeys{fetch: cfg.FetchKeys, now: cfg.Now, kept: map[string]assertion.KeySource{}}
 	s.keys = newKeyring(cfg, "signing", ecdsaKey, accessTTL)
 	s.idKeys = newKeyring(cfg, "id", rsaKey, idTokenTTL)
 	s.families = newFamilies(cfg)

@@ -3,29 +3,25 @@ package sts
 import (
 	"net/http"
 	"strings"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/grantry/grantry/vault/assertion"
 )
 
 // metadata is RFC 8414 §2, of a server that has a token endpoint and no more.
 type metadata struct {
-	Issuer     string   `json:"issuer"`
-	Token      string   `json:"token_endpoint"`
-	Grants     []string `json:"grant_types_supported"`
-	Responses  []string `json:"response_types_supported"` // none: nobody signs in here
-	Methods    []string `json:"token_endpoint_auth_methods_supported"`
-	Algorithms []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	Issuer     string                    `json:"issuer"`
+	Token      string                    `json:"token_endpoint"`
+	Grants     []string                  `json:"grant_types_supported"`
+	Responses  []string                  `json:"response_types_supported"` // none: nobody signs in here
+	Methods    []string                  `json:"token_endpoint_auth_methods_supported"`
+	Algorithms []jose.SignatureAlgorithm `json:"token_endpoint_auth_signing_alg_values_supported"`
 }
 
 // Methods are the ways in which a workload proves itself, for metadata.
 func Methods() []string {
 	return []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}
-}
-
-// AlgorithmNames are [Algorithms], for metadata.
-func AlgorithmNames() (out []string) {
-	for _, a := range Algorithms() {
-		out = append(out, string(a))
-	}
-	return out
 }
 
 // Any says whether there is a workload at all.
@@ -44,7 +40,7 @@ func (s *Server) Metadata() http.Handler {
 		}
 		base := s.base(r, "/.well-known/")
 		writeJSON(w, http.StatusOK, metadata{
-			Issuer: base, Token: base + TokenPath, Grants: GrantTypes(), Responses: []string{}, Methods: Methods(), Algorithms: AlgorithmNames(),
+			Issuer: base, Token: base + TokenPath, Grants: GrantTypes(), Responses: []string{}, Methods: Methods(), Algorithms: assertion.Algorithms(),
 		})
 	})
 }

@@ -12,16 +12,15 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-jose/go-jose/v4"
-
 	"github.com/grantry/grantry/vault"
+	"github.com/grantry/grantry/vault/assertion"
 	"github.com/grantry/grantry/vault/provider"
 )
 
 // Workload is a confidential client that may exchange tokens. It proves itself by Secret or by Keys, never by both.
 type Workload struct {
 	Secret      provider.Secret
-	Keys        KeySource
+	Keys        assertion.KeySource
 	Connections map[string][]string // the only ones it may use → the widest scopes of a token for it
 	Audiences   []string            // of subject tokens, besides {public_url}/
 	Addresses   []netip.Prefix      // where it may call from; none = anywhere
@@ -29,11 +28,6 @@ type Workload struct {
 	Unattended  []string            // connections for which its own assertion is a subject token
 	AllowWider  bool                // a token may be wider than the ceiling where the vendor cannot narrow it
 	Proxy       map[string][]string // connection → the requests that it may send through the proxy (ParseRule)
-}
-
-// KeySource answers the public keys of a workload; id is the one that is looked for, "" = any.
-type KeySource interface {
-	Keys(ctx context.Context, id string) ([]jose.JSONWebKey, error)
 }
 
 // workload is one of the config, ready to be compared with who comes.
@@ -126,7 +120,7 @@ func basicOf(r *http.Request) (id, secret string, ok bool, err error) {
 // authenticate answers the workload that the request is proved to come from.
 func (s *Server) authenticate(ctx context.Context, peer netip.Addr, c credentials) (*workload, error) {
 	if c.id == "" && c.assertion != "" {
-		c.id = claimsOf(c.assertion).Subject // unproved as yet
+		c.id = assertion.Unproved(c.assertion) // unproved as yet
 	}
 	if c.id == "" {
 		return nil, notProved("client_id is missing")

@@ -12,6 +12,7 @@ import (
 	"github.com/grantry/grantry/mcp"
 	"github.com/grantry/grantry/mcp/authserver"
 	"github.com/grantry/grantry/vault"
+	"github.com/grantry/grantry/vault/assertion"
 	"github.com/grantry/grantry/vault/provider"
 	"github.com/grantry/grantry/vault/sts"
 )
@@ -42,11 +43,11 @@ func (a *App) workloads(ctx context.Context) (map[string]sts.Workload, error) {
 	return out, nil
 }
 
-func (a *App) keySource(at string) sts.KeySource {
+func (a *App) keySource(at string) assertion.KeySource {
 	if path, ok := strings.CutPrefix(at, "file:"); ok {
-		return sts.FileKeys(path)
+		return assertion.FileKeys(path)
 	}
-	return sts.URLKeys(at, &http.Client{Transport: a.vendors}, time.Now)
+	return assertion.URLKeys(at, &http.Client{Transport: a.vendors}, time.Now)
 }
 
 // exchange is the token endpoint for workloads.
