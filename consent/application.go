@@ -27,6 +27,24 @@ func (h *Handler) appView(v *visit, t vault.Ticket) *appView {
 	return out
 }
 
+// keptScopes are those that the vendor is asked for again beside an application's, so that connecting loses none of
+// them: all that the person's accounts there have. Where nobody signed in they are not told.
+func (h *Handler) keptScopes(v *visit, t vault.Ticket, o vault.Option) (kept []string) {
+	if t.App == nil || v.vouched {
+		return nil
+	}
+	all, err := h.cfg.Vault.Accounts(v.ctx(), t.Owner.Caller)
+	if err != nil {
+		h.cfg.Logger.Warn("accounts not read", "error", err) // the page only says less
+	}
+	for _, a := range all {
+		if a.Connection == o.Connection && a.State == vault.GrantActive {
+			kept = append(kept, a.Scopes...)
+		}
+	}
+	return kept
+}
+
 // vouch lets a browser in which nobody is signed in answer for the owner of a ticket
 // whose application answers for who sits there (binding: app). It is told by its visitor's
 // cookie until the vendor has sent it back. Somebody who is signed in stays who they are.

@@ -144,7 +144,7 @@ func (h *Handler) optionView(v *visit, t vault.Ticket, o vault.Option) optionVie
 	view.Can, view.Already, view.New = h.permissionsOf(p, must), h.permissionsOf(p, have), len(have) > 0
 	asked := o.Scopes
 	if c, ok := h.cfg.Connection(o.Connection); ok && o.VendorNeeded {
-		asked = c.Asks(o.Scopes) // what the vendor's screen will list
+		asked = c.Asks(provider.Union(o.Scopes, h.keptScopes(v, t, o))) // what the vendor's screen will list
 	}
 	for _, s := range asked {
 		view.Raw = append(view.Raw, shown(s, 120))

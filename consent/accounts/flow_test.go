@@ -24,7 +24,7 @@ func TestWholeWay(t *testing.T) {
 		t.Errorf("connect_uri %s, auth_session %s", c.uri, c.session)
 	}
 	b := w.browser("alice")
-	p := b.signedIn(c.link()).want(http.StatusOK, "portal wants to read your Google Calendar", "You started this in portal", "goes back to portal.example.com")
+	p := b.signedIn(c.link()).want(http.StatusOK, "portal wants to read your Google Calendar", "only if you have just started this there yourself", "goes back to portal.example.com")
 	q := p.press("answer", "allow").want(http.StatusOK).goesOn().click("user", "alice").atApp(t)
 	c.code = q.Get("connect_code")
 	if q.Get("state") != "st/+ &?#" || len(c.code) > 46 || len(c.code) < 22 || len(q) != 2 {
@@ -264,6 +264,9 @@ func TestMerge(t *testing.T) {
 	c.visit(b, "alice")
 	first := c.complete(alice, nil).want(t, http.StatusCreated)
 	c = w.connect(other, fields{"scopes": []string{drive, "openid"}})
+	if p := b.get(c.link()).want(http.StatusOK, calendar, drive); strings.Contains(p.text(), "See your calendars") {
+		t.Errorf("the page says that the second application may read the calendar: %s", p.text())
+	}
 	c.visit(b, "alice")
 	again := c.complete(other, nil).want(t, http.StatusCreated, calendar, drive)
 	if first.fields["id"] != again.fields["id"] || w.owned("alice") != 1 {

@@ -21,14 +21,24 @@ const (
 	connectPath = "/connected-accounts/connect"
 )
 
-// Vault is what the API needs of *vault.Vault.
-type Vault interface {
+// Tickets are the requests that applications make of people.
+type Tickets interface {
 	OpenAppTicket(ctx context.Context, r vault.AppTicketRequest) (t vault.Ticket, session string, err error)
 	CompleteConnect(ctx context.Context, c vault.Completion) (vault.Account, error)
+	Handle(t vault.Ticket) string
+}
+
+// Owned is what people have connected, and what they can connect.
+type Owned interface {
 	Accounts(ctx context.Context, c vault.Caller) ([]vault.Account, error)
 	Disconnect(ctx context.Context, c vault.Caller, id string) (vault.Revocation, error)
 	Connections() []string
-	Handle(t vault.Ticket) string
+}
+
+// Vault is everything that the API calls of *vault.Vault.
+type Vault interface {
+	Tickets
+	Owned
 	Note(ctx context.Context, e vault.Entry) error
 }
 
