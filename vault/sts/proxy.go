@@ -236,6 +236,6 @@ func proxyRefusal(err error) *refusal {
 func refuseProxied(w http.ResponseWriter, r *refusal) {
 	clear(w.Header()) // the vendor's may be in it
 	sandboxed(w.Header())
-	w.Header().Set(errorHeader, r.code)
+	w.Header().Set(ProxyError, r.code)
 	r.write(w)
 }

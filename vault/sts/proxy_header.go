@@ -11,7 +11,9 @@ import (
 const (
 	hostHeader     = "Grantry-Host"     // which of the connection's API hosts is meant
 	approvalHeader = "Grantry-Approval" // the write that its person has approved
-	errorHeader    = "Grantry-Error"    // on an answer of ours, and on none of the vendor's
+
+	// ProxyError is on an answer of ours below [ProxyPath], with the error's code, and on none of the vendor's.
+	ProxyError = "Grantry-Error"
 )
 
 // hop are the headers of one connection (RFC 9110 §7.6.1), which go nowhere.

@@ -17,8 +17,6 @@ import (
 const (
 	maxProxied = 32 << 20 // bytes of a body
 	maxAnswer  = 1 << 30
-	answerIn   = 90 * time.Second // from the first byte of the request to the answer's headers
-	pieceIn    = 60 * time.Second // for each further piece
 )
 
 var (
@@ -37,7 +35,7 @@ func (s *Server) send(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	patience := time.AfterFunc(answerIn, func() { stop(errSlow) })
+	patience := time.AfterFunc(s.cfg.AnswerIn, func() { stop(errSlow) })
 	defer patience.Stop()
 	body := &sentBody{}
 	req, err := p.vendorRequest(ctx, w, r, base, body)
@@ -54,7 +52,7 @@ func (s *Server) send(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	}
 	token := p.bearer.Token
 	s.head(w, p, base, resp, token)
-	err = stream(w, p, resp, token, func() { patience.Reset(pieceIn) })
+	err = stream(w, p, resp, token, func() { patience.Reset(s.cfg.PieceIn) })
 	if err != nil {
 		return s.unanswered(ctx, p, err, body)
 	}
@@ -181,6 +179,9 @@ func (s *Server) unanswered(ctx context.Context, p *proxied, err error, body *se
 	}
 	if lack, ok := errors.AsType[*vault.ConsentError](err); ok {
 		return s.refused(context.WithoutCancel(ctx), &p.call, lack)
+	}
+	if where, ok := errors.AsType[*url.Error](err); ok {
+		err = where.Err // without the address: the log has no path
 	}
 	gateway := func(status int, text, kind string) error {
 		return &refusal{status: status, code: "temporarily_unavailable", text: text, kind: kind, err: err}

@@ -334,3 +334,47 @@ func TestProxyHosts(t *testing.T) {
 		t.Errorf("%d requests went out", got-n)
 	}
 }
+
+// TestProxyForWideAccounts: where a token would be too wide to hand out, requests of the list go through all the same.
+func TestProxyForWideAccounts(t *testing.T) {
+	t.Parallel()
+	w := newProxyWorld(t, func(c *sts.Config) {
+		one := c.Workloads["nightly"]
+		one.Connections = map[string][]string{"files": {"files.read", "mail.read"}}
+		c.Workloads["nightly"] = one
+	})
+	who := w.idp.issue("carol")
+	w.follow(w.send(with("subject_token", who)), "carol", "files.read files.all")
+	if r := w.send(with("subject_token", who)); r.status == http.StatusOK {
+		t.Fatalf("a token that is too wide: %s", r)
+	}
+	if r := w.ask(w.pass(with("subject_token", who)), "GET", "/proxy/files/files/one", ""); r.raw != "GET for carol" {
+		t.Errorf("%s", r)
+	}
+}
+
+// TestProxyOtherProcess: a token is good at each process of the vault, and as far as that one's config goes.
+func TestProxyOtherProcess(t *testing.T) {
+	t.Parallel()
+	w := newProxyWorld(t)
+	token := w.pass()
+	at := func(change func(*sts.Workload)) {
+		one := w.cfg.Workloads["nightly"]
+		change(&one)
+		w.cfg.Workloads = map[string]sts.Workload{"nightly": one}
+		w.srv.Config.Handler = w.over(w.Vault).Proxy()
+	}
+	w.srv.Config.Handler = w.over(w.open("p2")).Proxy()
+	if r := w.ask(token, "GET", "/proxy/files/files/one", ""); r.raw != "GET for alice" {
+		t.Errorf("%s", r)
+	}
+	at(func(one *sts.Workload) { one.Proxy = map[string][]string{"files": {"GET /other"}} })
+	proxyRefused(t, "another list", w.ask(token, "GET", "/proxy/files/files/one", ""), http.StatusForbidden, "access_denied")
+	at(func(one *sts.Workload) { one.Connections = map[string][]string{"files": {"mail.read"}} })
+	proxyRefused(t, "a lower ceiling", w.ask(token, "GET", "/proxy/files/other", ""), http.StatusForbidden, "invalid_scope")
+	at(func(one *sts.Workload) { one.Connections = nil })
+	proxyRefused(t, "no connection", w.ask(token, "GET", "/proxy/files/other", ""), http.StatusForbidden, "access_denied")
+	w.cfg.Workloads = nil
+	w.srv.Config.Handler = w.over(w.Vault).Proxy()
+	proxyRefused(t, "no workload", w.ask(token, "GET", "/proxy/files/other", ""), http.StatusUnauthorized, "invalid_token")
+}

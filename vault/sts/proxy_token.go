@@ -86,14 +86,10 @@ func (s *Server) which(ctx context.Context, c *call) ([]string, provider.Bearer,
 	return granted, b, err
 }
 
-// passRequest asks for a token that stays here. It is as narrow as the vendor makes
-// one; where that is not narrow, the proxy's list of requests is the ceiling.
+// passRequest asks for a token that stays here, so that it has no ceiling: what
+// the workload can do with it is on the proxy's list of requests, also where the vendor cannot narrow one.
 func (s *Server) passRequest(c *call, scopes []string) vault.Request {
-	r := vault.Request{Caller: c.subject.person.Caller, Agent: c.workload.agent(), Needs: []provider.Need{c.target.need(scopes)}, Account: c.account, Call: c.id}
-	if len(scopes) > 0 {
-		r.Ceiling = &vault.Ceiling{Scopes: scopes, Wider: true}
-	}
-	return r
+	return vault.Request{Caller: c.subject.person.Caller, Agent: c.workload.agent(), Needs: []provider.Need{c.target.need(scopes)}, Account: c.account, Call: c.id}
 }
 
 // presented answers what the proxy token of a request stands for. It looks nowhere but in the Authorization header.

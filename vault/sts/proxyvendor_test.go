@@ -12,7 +12,8 @@ import (
 // books are what the vendor's API was asked.
 type books struct {
 	asked   []asked
-	refuses int // the API answers 401 so often, and the token is dead
+	refuses int           // the API answers 401 so often, and the token is dead
+	left    chan struct{} // somebody went away
 }
 
 // asked is one request that came to the vendor.
@@ -77,17 +78,9 @@ func (v *vendor) api(w http.ResponseWriter, r *http.Request) {
 		n, err := io.Copy(io.Discard, r.Body)
 		_, _ = fmt.Fprint(w, n, err)
 	case "drip":
-		for i := range 1000 {
-			if _, err := fmt.Fprintf(w, "%d\n", i); err != nil {
-				return
-			}
-			w.(http.Flusher).Flush()
-			select {
-			case <-r.Context().Done():
-				return
-			case <-time.After(20 * time.Millisecond):
-			}
-		}
+		v.drip(w, r)
+	case "silent":
+		v.silent(w, r)
 	case "moved":
 		w.Header().Set("Location", q.Get("to"))
 		code, _ := strconv.Atoi(q.Get("code"))
@@ -105,4 +98,30 @@ func (v *vendor) requests() []asked {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return append([]asked(nil), v.asked...)
+}
+
+// drip answers piece by piece.
+func (v *vendor) drip(w http.ResponseWriter, r *http.Request) {
+	for i := range 1000 {
+		if _, err := fmt.Fprintf(w, "%d\n", i); err != nil {
+			return
+		}
+		w.(http.Flusher).Flush()
+		select {
+		case <-r.Context().Done():
+			v.left <- struct{}{}
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// silent answers nothing, or nothing after some text.
+func (v *vendor) silent(w http.ResponseWriter, r *http.Request) {
+	if text := r.URL.Query().Get("after"); text != "" {
+		_, _ = io.WriteString(w, text)
+		w.(http.Flusher).Flush()
+	}
+	<-r.Context().Done()
+	v.left <- struct{}{}
 }

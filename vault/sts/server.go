@@ -1,6 +1,7 @@
 package sts
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -64,6 +65,8 @@ type Config struct {
 	CallsPerMinute int // of one workload for one person; 0 = no limit
 	// WritesPerMinute is the same of the proxy's requests that are no GET or HEAD.
 	WritesPerMinute int
+	// AnswerIn and PieceIn are how long the proxy waits for a vendor's answer to begin, and to go on; 0 = 90 s and 60 s.
+	AnswerIn, PieceIn time.Duration
 	// Writes says whether these go through: WritesAllow, WritesDeny; else their person is asked.
 	Writes string
 	Now    func() time.Time
@@ -90,6 +93,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	cfg.AnswerIn, cfg.PieceIn = cmp.Or(cfg.AnswerIn, 90*time.Second), cmp.Or(cfg.PieceIn, 60*time.Second)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -31,7 +31,7 @@ type vendor struct {
 }
 
 func newVendor(t testing.TB) *vendor {
-	v := &vendor{t: t, life: 3600, owner: map[string]string{}, renewal: map[string]string{}}
+	v := &vendor{t: t, life: 3600, owner: map[string]string{}, renewal: map[string]string{}, books: books{left: make(chan struct{}, 100)}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /token", v.token)
 	mux.HandleFunc("POST /revoke", func(http.ResponseWriter, *http.Request) {})

@@ -10,6 +10,7 @@ import (
 	"github.com/grantry/grantry/consent"
 	"github.com/grantry/grantry/mcp"
 	"github.com/grantry/grantry/vault"
+	"github.com/grantry/grantry/vault/sts"
 )
 
 // routes is the table of DESIGN's HTTP section: health outside of the Host check, everything else behind it.
@@ -69,7 +70,10 @@ func (a *App) hosts(v *vault.Vault, publicURL string, next http.Handler) http.Ha
 				a.log.Error("writing audit", "error", err)
 			}
 			const text = "this server does not answer to that host name; if it should, add it to allowed_hosts"
-			if strings.HasPrefix(r.URL.Path, "/oauth/") { // whose clients read nothing else
+			if sts.ForProxy(r) {
+				w.Header().Set(sts.ProxyError, "invalid_request")
+			}
+			if sts.ForProxy(r) || strings.HasPrefix(r.URL.Path, "/oauth/") { // whose clients read nothing else
 				tokenError(w, http.StatusForbidden, "invalid_request", text)
 				return
 			}
