@@ -114,9 +114,13 @@ func (a *App) sharedSandbox() (string, error) {
 }
 
 // sandboxWorkloads is an application that developers can try token exchange with. It may have
-// what the tools need, and its secret is another at each start.
+// what the tools need, send some requests through the proxy, and its secret is another at each start.
 func (a *App) sandboxWorkloads() map[string]sts.Workload {
-	w := sts.Workload{Secret: provider.NewSecret(a.sandbox.app), Connections: map[string][]string{}}
+	w := sts.Workload{Secret: provider.NewSecret(a.sandbox.app), Connections: map[string][]string{}, Proxy: map[string][]string{
+		"google":     {"GET /calendar/v3/*", "GET /drive/v3/*"},
+		"salesforce": {"GET /services/data/*", "PATCH /services/data/*/sobjects/*/*"},
+		"slack":      {"GET /api/*", "POST /api/chat.postMessage"},
+	}}
 	for _, name := range sandboxVendors {
 		w.Connections[name] = a.needed(name)
 	}
