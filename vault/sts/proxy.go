@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -137,8 +138,11 @@ func (s *Server) admit(r *http.Request, p *proxied) error {
 	if p.rule, ok = w.rules.find(p.method, p.to); !ok {
 		return refuse(http.StatusForbidden, "access_denied", "this request is not among those that this client may send (workloads."+w.name+".proxy."+token.Connection+": methods and paths, one that carries other requests in full)").as("proxy_rules")
 	}
-	p.tool = "proxy " + token.Connection + " " + p.rule.String()
-	return p.only(r)
+	if err := p.only(r); err != nil {
+		return err
+	}
+	p.tool = "proxy " + p.where() + " " + p.rule.String()
+	return nil
 }
 
 // only reads the headers and the query that mean something to the proxy, or to this vendor.
@@ -158,20 +162,31 @@ func (p *proxied) only(r *http.Request) error {
 	return nil
 }
 
+// where is the connection, with the host where the request names one: a yes that lasts is for that one, too.
+func (p *proxied) where() string {
+	if host := strings.ToLower(p.asksFor); slices.Contains(p.target.conn.APIHosts(), host) {
+		return p.to.Connection + " (" + host + ")"
+	}
+	return p.to.Connection
+}
+
 // reads says whether the request changes nothing by its method.
 func (p *proxied) reads() bool { return p.method == http.MethodGet || p.method == http.MethodHead }
 
 func (s *Server) counted(p *proxied) error {
-	if err := s.withinLimits(&p.call); err != nil {
-		return err
-	}
-	if p.reads() || s.writes == nil {
+	over := func(c *counters[use], kind, text string) error {
+		if c == nil {
+			return nil
+		}
+		if wait := c.take(use{p.workload.name, p.subject.person.Caller}, s.cfg.Now()); wait > 0 {
+			return &refusal{status: http.StatusTooManyRequests, code: "too_many_requests", text: text, retry: wait, kind: kind}
+		}
 		return nil
 	}
-	if wait := s.writes.take(use{p.workload.name, p.subject.person.Caller}, s.cfg.Now()); wait > 0 {
-		return &refusal{status: http.StatusTooManyRequests, code: "too_many_requests", text: "this client has changed too much for this user within a minute; try again later", retry: wait, kind: "writes_per_minute"}
+	if err := over(s.calls, tooMany, "this client has sent too many requests for this user within a minute; try again later"); err != nil || p.reads() {
+		return err
 	}
-	return nil
+	return over(s.writes, "writes_per_minute", "this client has changed too much for this user within a minute; try again later")
 }
 
 // request is what the vault is asked for.

@@ -75,9 +75,22 @@ var batches = []string{"batch", "$batch", "composite", "graphql", "soap", "xmlrp
 // many says whether a path is such an endpoint, in any spelling that a vendor may take.
 func many(segments []string) bool {
 	return slices.ContainsFunc(segments, func(s string) bool {
-		parts := strings.FieldsFunc(strings.ToLower(s), func(c rune) bool { return strings.ContainsRune(":.(), ", c) })
+		parts := strings.FieldsFunc(strings.ToLower(strings.Map(plainLetter, s)), func(c rune) bool { return strings.ContainsRune(":.(), ", c) })
 		return slices.ContainsFunc(parts, func(p string) bool { return slices.Contains(batches, p) })
 	})
+}
+
+// plainLetter is the letter that some server may take c for.
+func plainLetter(c rune) rune {
+	switch {
+	case c >= '！' && c <= '～': // the full-width forms of ASCII
+		return c - '！' + '!'
+	case c == 'ſ':
+		return 's'
+	case c == 'ı', c == 'İ':
+		return 'i'
+	}
+	return c
 }
 
 // rules are those of a workload, by connection.

@@ -143,7 +143,7 @@ func (p *proxied) write() (vault.Write, error) {
 	part(string(p.body))
 	args, err := arguments(shown, p.body, p.header.Get("Content-Type"))
 	return vault.Write{
-		Tool: p.tool, Title: "Send " + p.rule.String() + " to " + p.to.Connection, Destroy: p.method == http.MethodDelete,
+		Tool: p.tool, Title: "Send " + p.rule.String() + " to " + p.where(), Destroy: p.method == http.MethodDelete,
 		Arguments: args, Digest: sum.Sum(nil),
 	}, err
 }

@@ -90,6 +90,8 @@ var hostile = []struct {
 	{inlist, "POST /proxy/files/files/v1:batch", nil, 403},
 	{inlist, "POST /proxy/files/files/graphql", nil, 403},
 	{inlist, "GET /proxy/files/odd/Batch()", nil, 403},
+	{inlist, "POST /proxy/files/files/%ef%bd%82atch", nil, 403},
+	{inlist, "POST /proxy/files/files/%c5%bfoap", nil, 403},
 	{inheaders, "POST /proxy/files/files/one", []string{"X-HTTP-Method-Override: DELETE"}, 400},
 	{inheaders, "POST /proxy/files/files/one", []string{"x-http-method: DELETE"}, 400},
 	{inheaders, "POST /proxy/files/files/one", []string{"X-Method-Override: DELETE"}, 400},

@@ -173,3 +173,21 @@ func TestProxyDeclined(t *testing.T) {
 		t.Errorf("asked again at once: %s", again)
 	}
 }
+
+// TestProxyStandingHost: a yes for an hour at one host is none for another of the connection's.
+func TestProxyStandingHost(t *testing.T) {
+	t.Parallel()
+	w := newProxyWorld(t, func(c *sts.Config) {
+		one := c.Workloads["reports"]
+		one.Proxy = map[string][]string{"mail": {"POST /files/*"}}
+		c.Workloads["reports"] = one
+	})
+	reports := []func(*sent){with("client_id", "reports", "client_secret", "another-"+secret, "connection", "mail", "scope", "mail.read")}
+	w.follow(w.send(reports...), "alice", "mail.read")
+	token, at := w.pass(reports...), "Grantry-Host: "+strings.TrimPrefix(w.vendor.srv.URL, "http://")
+	w.approve(w.ask(token, "POST", "/proxy/mail/files/one", "1", at), vault.ApproveHour)
+	if r := w.ask(token, "POST", "/proxy/mail/files/two", "2", at); r.raw != "POST for alice" {
+		t.Errorf("%s", r)
+	}
+	proxyRefused(t, "where no host is named", w.ask(token, "POST", "/proxy/mail/files/two", "2"), http.StatusForbidden, "approval_required")
+}

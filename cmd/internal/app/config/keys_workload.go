@@ -19,7 +19,7 @@ func workloadKeys() rule[Workload] {
 		field("unattended", listOf(text()), func(w *Workload) *[]string { return &w.Unattended },
 			"Connections for work without a user present, whose request the workload signs (jwks).").or("[]"),
 		field("proxy", mapOf("CONNECTION", checkName, listOf(proxyRule())), func(w *Workload) *map[string][]string { return &w.Proxy },
-			"Requests that it may send through the proxy: method and path, * for the rest.").or("{}"),
+			"Requests that it may send through the proxy: method and path; * is a whole segment, and at the end all the rest.").or("{}"),
 		field("allow_wider", boolean(), func(w *Workload) *bool { return &w.AllowWider },
 			"Whether a token may be wider than the ceiling where the vendor cannot narrow it; the consent page then says so.").or("false"),
 	)
@@ -38,6 +38,9 @@ func proxyRule() rule[string] {
 			return "", "must be a method and a clean path, such as \"GET /calendar/*\""
 		}
 		for segment := range strings.SplitSeq(path, "/") {
+			if segment != "" && strings.Trim(segment, ". ") == "" {
+				return "", "must be a method and a clean path, such as \"GET /calendar/*\""
+			}
 			if strings.Contains(segment, "*") && segment != "*" {
 				return "", "must have * as a whole segment: any one, or all the rest where it is the last"
 			}
