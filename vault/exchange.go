@@ -17,8 +17,10 @@ type Request struct {
 	Needs []provider.Need
 	// Account is a label or an id, "" = the only one or the default.
 	Account string
-	Tool    string // for the audit
-	Call    string // id of the tool call: access "once" holds for all exchanges of one call
+	// Access is the one that must serve (Choice.Access), "" = any: where it is gone, one that was given later is no help, and the cause is ErrOtherAccess.
+	Access string
+	Tool   string // for the audit
+	Call   string // id of the tool call: access "once" holds for all exchanges of one call
 	// Approval is what a write runs under (Vault.Approved): it is spent in the transaction that releases the token. A further exchange of the same Call is free.
 	Approval string
 	// Look says that the token is to read what a write would change, for the person who is asked: it leaves access for one call to that write.
@@ -44,6 +46,9 @@ const touchEvery = time.Minute
 
 // exchangeTries bounds how often a row that moves under an exchange is read again.
 const exchangeTries = 16
+
+// ErrOtherAccess says that the access which a request names was taken away.
+var ErrOtherAccess = errors.New("the access is another one by now")
 
 // errMoved says that a row is not any more what was picked.
 var errMoved = errors.New("picked row has moved")
@@ -151,17 +156,22 @@ func (v *Vault) Check(ctx context.Context, r Request) error {
 	return err
 }
 
-// Which says which account an exchange would use: its bearer, without the token.
-// Like Check it refreshes and releases nothing; its errors are Exchange's.
-func (v *Vault) Which(ctx context.Context, r Request) (provider.Bearer, error) {
+// Choice is what an exchange would use.
+type Choice struct {
+	provider.Bearer        // without the token
+	Access          string // id: it ends when the access is taken away, and never comes back
+}
+
+// Which says what an exchange would use. Like Check it refreshes and releases nothing; its errors are Exchange's.
+func (v *Vault) Which(ctx context.Context, r Request) (Choice, error) {
 	p, err := v.pick(ctx, r)
 	if err != nil {
-		return provider.Bearer{}, err
+		return Choice{}, err
 	}
-	return provider.Bearer{
+	return Choice{Access: p.access.ID, Bearer: provider.Bearer{
 		Connection: p.conn, APIBase: p.tokens.access.APIBase, Account: p.label,
 		Grant: p.row.ID, Generation: p.row.Gen, Scopes: provider.ParseScopes(p.row.Scopes),
-	}, nil
+	}}, nil
 }
 
 // release commits the entry, and then hands the token out: errMoved when what was

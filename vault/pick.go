@@ -240,6 +240,11 @@ func (v *Vault) prove(tx Tx, r Request, p *picked) error {
 	}
 	p.access, err = tx.Access().Get(p.row.User, v.agentKey(r.Agent), p.row.ID)
 	allowed := false
+	if err == nil && !r.meant(p.access) {
+		e := v.lacks(AgentNotAllowed, *p, nil)
+		e.Err = ErrOtherAccess
+		return e
+	}
 	if err == nil {
 		allowed, err = v.allowed(tx, r, p)
 	}
@@ -260,6 +265,9 @@ func (v *Vault) prove(tx Tx, r Request, p *picked) error {
 	}
 	return err
 }
+
+// meant says whether the request may run under this access.
+func (r Request) meant(a AccessRow) bool { return r.Access == "" || r.Access == a.ID }
 
 func stateReason(s GrantState) Reason {
 	switch s {

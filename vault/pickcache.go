@@ -139,7 +139,7 @@ func (v *Vault) recall(key string, r Request) (picked, bool) {
 		return picked{}, false
 	}
 	p := k.picked
-	if !v.reopen(&p) {
+	if !r.meant(p.access) || !v.reopen(&p) {
 		return p, false
 	}
 	return p, v.usable(p, nil) && !v.early(p) && v.lasts(p, r.MinTTL) && v.open(p.access, r.Call)
