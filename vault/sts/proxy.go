@@ -26,6 +26,7 @@ type proxied struct {
 	rule    Rule
 	tool    string // for approvals and the audit: the rule, never the path
 	asksFor string // value of Grantry-Host
+	access  string // id of the access that the token was issued under
 
 	approval string   // what a write runs under
 	body     []byte   // where it was read whole, to be shown
@@ -98,11 +99,19 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, p *proxied) (er
 	p.inVault = true // its refusals are in the audit
 	t, err := s.cfg.Vault.Exchange(ctx, s.proxyRequest(p))
 	if err != nil {
-		return s.refused(ctx, &p.call, err)
+		return s.lacks(ctx, p, err)
 	}
 	guard.Uses(t.Grant)
 	p.bearer = &t.Bearer
 	return s.send(ctx, w, r, p)
+}
+
+// lacks sorts what the vault says. Who was given access anew needs a new token, and asks nobody.
+func (s *Server) lacks(ctx context.Context, p *proxied, err error) error {
+	if errors.Is(err, vault.ErrOtherAccess) {
+		return notPassed("the access that the proxy token was issued under was taken away; exchange the subject token again")
+	}
+	return s.refused(ctx, &p.call, err)
 }
 
 // admit proves the token and that it is for this request.
@@ -111,7 +120,7 @@ func (s *Server) admit(r *http.Request, p *proxied) error {
 	if err != nil {
 		return err
 	}
-	p.subject.person, p.account, p.scopes = token.Person, token.Account, token.Scopes
+	p.subject.person, p.account, p.access, p.scopes = token.Person, token.Account, token.Access, token.Scopes
 	w, ok := s.workloads[token.Workload]
 	if !ok {
 		return notPassed("the client that this proxy token was issued to is none any more")
@@ -192,7 +201,7 @@ func (s *Server) counted(p *proxied) error {
 // request is what the vault is asked for.
 func (s *Server) proxyRequest(p *proxied) vault.Request {
 	r := s.passRequest(&p.call, p.scopes)
-	r.Tool, r.Approval = p.tool, p.approval
+	r.Tool, r.Approval, r.Access = p.tool, p.approval, p.access
 	return r
 }
 

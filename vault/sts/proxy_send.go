@@ -178,7 +178,7 @@ func (s *Server) unanswered(ctx context.Context, p *proxied, err error, body *se
 		return s.narrow(ctx, p, scope)
 	}
 	if lack, ok := errors.AsType[*vault.ConsentError](err); ok {
-		return s.refused(context.WithoutCancel(ctx), &p.call, lack)
+		return s.lacks(context.WithoutCancel(ctx), p, lack)
 	}
 	if where, ok := errors.AsType[*url.Error](err); ok {
 		err = where.Err // without the address: the log has no path

@@ -157,6 +157,7 @@ func TestProxyMixups(t *testing.T) {
 // TestProxyTakenAway: what a person takes away is gone for tokens that are out, and for a request on its way.
 func TestProxyTakenAway(t *testing.T) {
 	t.Parallel()
+	var stopped vault.StopScope // of "agent"
 	for name, take := range map[string]func(w *proxyWorld, c vault.Caller) error{
 		"access": func(w *proxyWorld, c vault.Caller) error {
 			all, err := w.AccessList(w.t.Context(), c)
@@ -166,7 +167,8 @@ func TestProxyTakenAway(t *testing.T) {
 			return w.RevokeAccess(w.t.Context(), c, all[0].ID)
 		},
 		"agent": func(w *proxyWorld, c vault.Caller) error {
-			_, err := w.Stop(w.t.Context(), c, vault.StopScope{Agent: w.AgentKey(vault.Agent{Issuer: vault.WorkloadIssuer, ID: "nightly"})})
+			stopped.Agent = w.AgentKey(vault.Agent{Issuer: vault.WorkloadIssuer, ID: "nightly"})
+			_, err := w.Stop(w.t.Context(), c, stopped)
 			return err
 		},
 		"account": func(w *proxyWorld, c vault.Caller) error {
@@ -198,6 +200,18 @@ func TestProxyTakenAway(t *testing.T) {
 			r := w.ask(token, "GET", "/proxy/files/files/one", "")
 			if r.status != http.StatusForbidden || r.str("error") == "" || len(w.vendor.requests()) != n {
 				t.Errorf("%s", r)
+			}
+			if name == "agent" {
+				if err := w.Resume(t.Context(), vault.Caller{Issuer: idp, Subject: "alice"}, stopped); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.connect("alice", "files.read mail.read")
+			if r := w.ask(w.pass(), "GET", "/proxy/files/files/one", ""); r.raw != "GET for alice" {
+				t.Errorf("after a new yes: %s", r)
+			}
+			if r := w.ask(token, "GET", "/proxy/files/files/one", ""); r.status/100 != 4 || r.raw == "GET for alice" || r.str("consent_uri") != "" {
+				t.Errorf("the old token after a new yes: %s", r)
 			}
 			last := w.lines("alice")
 			if e := last[0]; e.Kind != "proxy.request" || e.Result != "failed" || e.Reason != "stopped" || !e.Detail.Sent {

@@ -31,6 +31,7 @@ type pass struct {
 	Person     vault.Person `json:"person"`
 	Connection string       `json:"connection"`
 	Account    string       `json:"account"` // id
+	Access     string       `json:"access"`  // id of the workload's access to it: with that the token ends
 	Scopes     []string     `json:"scopes"`
 }
 
@@ -49,7 +50,7 @@ func (s *Server) issue(ctx context.Context, c *call) (*vault.Token, error) {
 	}
 	who := c.subject.person
 	who.Claims = nil
-	value, err := json.Marshal(pass{Workload: c.workload.name, Person: who, Connection: name, Account: which.Grant, Scopes: scopes})
+	value, err := json.Marshal(pass{Workload: c.workload.name, Person: who, Connection: name, Account: which.Grant, Access: which.Access, Scopes: scopes})
 	if err != nil {
 		return nil, fmt.Errorf("encoding proxy token: %w", err)
 	}
@@ -66,12 +67,12 @@ func (s *Server) issue(ctx context.Context, c *call) (*vault.Token, error) {
 		return nil, down(sentence(vault.VaultDegraded), 5*time.Second, err)
 	}
 	which.Token, which.Scopes, which.APIBase = provider.NewSecret(token), scopes, s.cfg.PublicURL+ProxyPath+name
-	return &vault.Token{Bearer: which, Expiry: s.cfg.Now().Add(proxyLife)}, nil
+	return &vault.Token{Bearer: which.Bearer, Expiry: s.cfg.Now().Add(proxyLife)}, nil
 }
 
 // which is the account that serves, and the scopes that were asked for: where
 // none were, what the account was granted of the ceiling.
-func (s *Server) which(ctx context.Context, c *call) ([]string, provider.Bearer, error) {
+func (s *Server) which(ctx context.Context, c *call) ([]string, vault.Choice, error) {
 	if len(c.scopes) > 0 {
 		b, err := s.cfg.Vault.Which(ctx, s.passRequest(c, c.scopes))
 		return c.scopes, b, err

@@ -59,7 +59,7 @@ func (s *Server) approved(ctx context.Context, r *http.Request, p *proxied) erro
 	want := s.proxyRequest(p)
 	which, err := s.cfg.Vault.Which(ctx, want)
 	if err != nil {
-		return s.refused(ctx, &p.call, err)
+		return s.lacks(ctx, p, err)
 	}
 	if p.seen, err = which.Place(p.asksFor); err != nil {
 		return s.notThere(p)
@@ -72,7 +72,7 @@ func (s *Server) approved(ctx context.Context, r *http.Request, p *proxied) erro
 		return s.take(ctx, p, want, write, id)
 	}
 	if p.approval, err = s.cfg.Vault.Approved(ctx, want, write); err != nil {
-		return s.refused(ctx, &p.call, err)
+		return s.lacks(ctx, p, err)
 	}
 	if p.approval == "" {
 		return s.approve(ctx, p, want, write)

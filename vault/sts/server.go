@@ -32,7 +32,7 @@ type Vault interface {
 
 // ProxyVault is what the proxy needs besides.
 type ProxyVault interface {
-	Which(ctx context.Context, r vault.Request) (provider.Bearer, error)
+	Which(ctx context.Context, r vault.Request) (vault.Choice, error)
 	Approved(ctx context.Context, r vault.Request, w vault.Write) (id string, err error)
 	TakeApproved(ctx context.Context, owner vault.Caller, agent vault.Agent, tool, id string) (vault.Approval, error)
 	Guard(ctx context.Context, c vault.Caller, a vault.Agent) (context.Context, *vault.Guard)
