@@ -11,10 +11,10 @@ import (
 	"testing"
 )
 
-// auth0Estate is Grantry on https, as Auth0's SDKs want it, with the connection that their users know as google-oauth2.
+// auth0Estate is Grantry on https, as Auth0's SDKs want it.
 type auth0Estate struct {
 	*estate
-	cert  string
+	cert  string // that Node is told to trust
 	trust *tls.Config
 }
 

@@ -8,7 +8,11 @@ import (
 	"testing"
 )
 
-var signInLink = regexp.MustCompile(`http://\S+/signin/[A-Za-z0-9_-]+`)
+// signInLink and signInCode are what `grantry signin` prints.
+var (
+	signInLink = regexp.MustCompile(`http://\S+/signin/[A-Za-z0-9_-]+`)
+	signInCode = regexp.MustCompile(`(?m)^\s+([A-Z]{4}-[A-Z]{4})$`)
+)
 
 // TestBrowserAtTheBuiltInServer drives Chromium through a client's login on a vault
 // of one person: the code of `grantry signin`, our page, and back to the client;

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -101,8 +100,6 @@ func (u *osUser) browse(t *testing.T, link string) string {
 	}
 	return string(out)
 }
-
-var signInCode = regexp.MustCompile(`(?m)^\s+([A-Z]{4}-[A-Z]{4})$`)
 
 // TestSignInByCode takes the table of sockets away from grantry, so that it
 // cannot tell whose browser it serves. The browser types the code that

@@ -1,7 +1,7 @@
 // An application that was written for Auth0 Token Vault, on Auth0's own SDKs.
 //
 //   node auth0.mjs '{"sdk":"ai|auth-js","domain":…,"client_id":…,"client_secret":…,"subject":TOKEN,
-//                    "connection":…,"scopes":[…],"login_hint":…}'
+//                    "refresh":true where that is a refresh token,"connection":…,"scopes":[…],"scope":…,"login_hint":…}'
 //
 // "ai" wraps a tool as @auth0/ai does, and runs it; "auth-js" calls exchangeToken of auth0-auth-js.
 // It prints {"token","scope","expires_in"}, or {"failure":{"name","message","cause":{…}}}.
@@ -19,8 +19,9 @@ const client = { domain: config.domain, clientId: config.client_id, clientSecret
 async function ai() {
   const vault = new TokenVaultAuthorizerBase(client, {
     store: new MemoryStore(),
-    accessToken: async () => config.subject,
-    subjectTokenType: SUBJECT_TOKEN_TYPES.SUBJECT_TYPE_ACCESS_TOKEN,
+    ...(config.refresh
+      ? { refreshToken: async () => config.subject }
+      : { accessToken: async () => config.subject, subjectTokenType: SUBJECT_TOKEN_TYPES.SUBJECT_TYPE_ACCESS_TOKEN }),
     connection: config.connection,
     scopes: config.scopes,
     ...(config.login_hint && { loginHint: () => config.login_hint }),
@@ -34,7 +35,8 @@ async function authJS() {
   const got = await new AuthClient(client).exchangeToken({
     connection: config.connection,
     subjectToken: config.subject,
-    subjectTokenType: 'urn:ietf:params:oauth:token-type:access_token',
+    subjectTokenType: `urn:ietf:params:oauth:token-type:${config.refresh ? 'refresh' : 'access'}_token`,
+    ...(config.scope && { scope: config.scope }),
     ...(config.login_hint && { loginHint: config.login_hint }),
   });
   return { token: got.accessToken, scope: got.scope, expires_in: got.expiresAt - Math.floor(Date.now() / 1000) };
