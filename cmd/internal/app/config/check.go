@@ -64,12 +64,16 @@ func (r *reader) failed(path string) bool {
 	return slices.ContainsFunc(r.problems, func(p Problem) bool { return p.Path == path })
 }
 
-// checkClients asks for plain names where no issuer gives client ids.
+// checkClients asks for plain names where no issuer gives client ids, and finds
+// what a client of the built-in server has no use for: its clients are those of /mcp alone.
 func (r *reader) checkClients(c *Config) {
 	names := slices.Sorted(maps.Keys(c.Clients))
 	for _, name := range names {
 		if r.set("identity.issuer") || checkClientName(r, name) != "" {
 			continue
+		}
+		if c.Clients[name].Binding == "app" {
+			r.problem(join("clients", name)+".binding", "is for the connected-accounts API, which takes clients of an identity.issuer alone; without one make it a workload with redirect_uris")
 		}
 		if why := checkName(r, name); why != "" {
 			r.problem("clients", why+" (only the client ids of an identity.issuer may be anything else)")
@@ -136,6 +140,8 @@ func (r *reader) checkWorkloads(c *Config) {
 			r.problem(path+".jwks", "excludes client_secret: a workload proves itself in one way")
 		case !secret && !keys:
 			r.problem(path, "needs client_secret or jwks")
+		case secret && len(w.Unattended) > 0:
+			r.problem(path+".unattended", "needs jwks in place of client_secret: a request without a user present is signed")
 		}
 		if _, both := c.Clients[name]; both {
 			r.problem(path, "is also a client: a client id belongs to an MCP client or to a workload, never to both")
