@@ -117,6 +117,8 @@ func TestProxyMixups(t *testing.T) {
 		one := c.Workloads["reports"]
 		one.Addresses = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}
 		c.Workloads["reports"] = one
+		two := c.Workloads["nightly"]
+		two.Connections["mail"], two.Proxy["mail"] = []string{"files.read", "mail.read"}, []string{"GET /files/*"}
 	})
 	reports := []func(*sent){with("client_id", "reports", "client_secret", "another-"+secret, "connection", "mail", "scope", "mail.read")}
 	w.follow(w.send(reports...), "alice", "mail.read")
