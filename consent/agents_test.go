@@ -18,7 +18,7 @@ var (
 func employ(w *world) {
 	furnish(w)
 	now := w.clock.Now()
-	w.vault.access[0].Scopes = []string{calendarScope, "openid"}
+	w.vault.access[0].Scopes, w.vault.access[0].Wider = []string{calendarScope, "openid"}, true
 	w.vault.access = append(w.vault.access,
 		vault.Access{ID: "a4", Account: "s1", Agent: claudeCode, Scopes: []string{"chat:write"}, Expires: now.Add(71 * time.Hour), Created: now.AddDate(0, 0, -9)},
 		vault.Access{ID: "a5", Account: "g2", Agent: oldCursor, Scopes: []string{calendarScope}, Expires: now.AddDate(0, 0, 200), Ends: now.AddDate(0, 0, 12), Created: now.AddDate(0, 0, -30)},
@@ -38,7 +38,7 @@ func TestAgentsPage(t *testing.T) {
 	w := newWorld(t)
 	employ(w)
 	unused := w.clock.Now().AddDate(0, 0, 12).Format("2 January 2006")
-	p := w.browser("alice").get("/agents").want(t, http.StatusOK, "Claude Code", "alice@corp.example", "May see your calendars and their events",
+	p := w.browser("alice").get("/agents").want(t, http.StatusOK, "Claude Code", "alice@corp.example", "May see your calendars and their events, and is handed tokens that can do more than that",
 		"ends in 2 days", "for one call", "until "+unused, "2 installations", "old-id", "Move its access to the newest",
 		"chat_post_message in alice in Example, ends in 42 minutes", "It may use none of your accounts now", "Stop everything").
 		without(t, "bob@corp.example", "mail_send", "until "+w.clock.Now().AddDate(0, 0, 200).Format("2 January 2006"))

@@ -150,6 +150,9 @@ func (h *Handler) accessView(x vault.Access) accessView {
 		Until: h.say("connections.until", "when", h.date(end)), Used: h.used(x.Used),
 	}
 	view.Initial = initial(view.Vendor)
+	if x.Wider {
+		view.Can = h.say("connections.may_more", "may", view.Can)
+	}
 	switch {
 	case x.Once:
 		view.Until = h.say("connections.for_one_call")

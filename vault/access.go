@@ -32,6 +32,7 @@ type Access struct {
 	Scopes     []string
 	Once       bool
 	Spent      bool // for one call, which was made
+	Wider      bool // its owner was told that the agent is handed tokens that can do more than Scopes (Ticket.Wider)
 	Expires    time.Time
 	Ends       time.Time // Expires, or UnusedFor after the last use if that is earlier
 	First      time.Time // when it was given first, to this agent and account
@@ -82,7 +83,7 @@ func (v *Vault) accessOf(tx Tx, user string) ([]Access, error) {
 		} else if err != nil {
 			return nil, err
 		}
-		if a.Agent, a.First = holder.Agent, a.Created; holder.First != 0 {
+		if a.Agent, a.First, a.Wider = holder.Agent, a.Created, holder.Wider; holder.First != 0 {
 			a.First = FromMillis(holder.First)
 		}
 		out = append(out, a)

@@ -35,6 +35,9 @@ func TestWiderIsAsked(t *testing.T) {
 	if tok := b.token(r); !slices.Equal(tok.Scopes, []string{"files.all", "mail"}) {
 		t.Errorf("scopes %q", tok.Scopes)
 	}
+	if list, err := b.AccessList(t.Context(), alice.Caller); err != nil || len(list) != 1 || !list[0].Wider {
+		t.Errorf("the list does not say it: %+v, %v", list, err)
+	}
 	r.Ceiling.Wider = false
 	if e := b.lack(r); e.Reason != vault.CannotNarrow {
 		t.Errorf("a yes to more than the operator allows now: %+v", e)
