@@ -236,7 +236,7 @@ func TestDeclinedWrite(t *testing.T) {
 	w, c := one(t)
 	first := c.call("test_write", `{}`)
 	w.vault.put("google", vault.TicketDeclined)
-	isText(t, c.call("test_write", fmt.Sprintf(`{"approval":%q}`, idIn(t, first))), "declined or has run out")
+	isText(t, c.call("test_write", fmt.Sprintf(`{"approval":%q}`, idIn(t, first))), "declined, has run out")
 	if len(w.ran) != 0 {
 		t.Error("it ran")
 	}
