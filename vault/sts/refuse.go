@@ -139,7 +139,7 @@ func sentence(r vault.Reason) string {
 	case vault.ConnMisconfigured:
 		return "the vendor refuses the registration of this connection; its operator has to mend it"
 	case vault.CannotNarrow:
-		return "the vendor cannot issue a token as narrow as this application's ceiling, and the account was granted more; requests can go through the proxy, which keeps the token (docs/proxy.md)"
+		return "the vendor cannot issue a token as narrow as this application's ceiling, and the account was granted more. The ways out: send requests through the proxy, which keeps the token (requested_token_type urn:grantry:proxy-token); connect a second connection with fewer scopes; or have the operator set allow_wider"
 	case vault.ProviderUnreachable:
 		return "the vendor cannot be reached at the moment; nobody has to consent to anything, try again later"
 	case vault.VaultDegraded:
