@@ -20,7 +20,7 @@ type home struct {
 // grantry prints or writes here is scanned for data races at the end.
 func newHome(t *testing.T, yaml string, env ...string) *home {
 	t.Helper()
-	h := &home{Dir: t.TempDir(), Extra: env}
+	h := &home{Dir: folder(t), Extra: env}
 	for _, dir := range []string{"config", "data", "state", "cache", "run", "cwd"} {
 		if err := os.Mkdir(filepath.Join(h.Dir, dir), 0o700); err != nil {
 			t.Fatal(err)
@@ -31,6 +31,20 @@ func newHome(t *testing.T, yaml string, env ...string) *home {
 		writeFile(t, h.Config, yaml)
 	}
 	return h
+}
+
+// folder is a temporary one of programs that may write for a moment after their
+// client has gone: it is removed when they let it be.
+func folder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "grantry-e2e-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		eventually(t, patience, "an end of the programs in "+dir, func() bool { return os.RemoveAll(dir) == nil })
+	})
+	return dir
 }
 
 // env is the whole environment of grantry in this home: no GRANTRY_ variable
