@@ -193,7 +193,7 @@ func TestTerminatedConnections(t *testing.T) {
 		WHERE application_name = $1 AND (backend_xid IS NOT NULL AND query LIKE '% audit %' OR query = 'commit')
 		LIMIT 1) one) ended`
 	ended := 0
-	appendFrom(t, places, 300, func() {
+	appendFrom(t, places, 1000, func() {
 		i := rand.N(len(places))
 		if ask(entries, writer(i)) == stored[i] || ask(end, writer(i)+name) == 0 {
 			return
