@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -133,10 +134,9 @@ func TestConformanceOfTheProduct(t *testing.T) {
 	} {
 		for _, scenario := range scenarios {
 			t.Run(revision+" "+scenario, func(t *testing.T) {
-				dir := t.TempDir()
-				out, _ := suite(t, "--url", at+"/mcp", "--scenario", scenario, "--spec-version", revision, "-o", dir)
+				out, all := tried(t, at, scenario, revision)
 				passed := 0
-				for _, c := range checks(t, dir) {
+				for _, c := range all {
 					switch {
 					case c.Status == "SUCCESS":
 						passed++
@@ -150,6 +150,22 @@ func TestConformanceOfTheProduct(t *testing.T) {
 			})
 		}
 	}
+}
+
+// tried runs one scenario. The suite gives it 30 s, which a machine with other tests
+// on it has not always to spare: one that ran out of time has another try, and says so.
+func tried(t *testing.T, at, scenario, revision string) (out string, all []check) {
+	t.Helper()
+	for range 2 {
+		dir := t.TempDir()
+		out, _ = suite(t, "--url", at+"/mcp", "--scenario", scenario, "--spec-version", revision, "-o", dir)
+		all = checks(t, dir)
+		if !slices.ContainsFunc(all, func(c check) bool { return c.ID == "scenario-timeout" }) {
+			break
+		}
+		t.Logf("%s ran out of time:\n%s", scenario, out)
+	}
+	return out, all
 }
 
 // injecting is a proxy that adds a token, since the suite cannot send one. It keeps
