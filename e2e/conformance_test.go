@@ -176,9 +176,11 @@ func injecting(t *testing.T, s *sandbox, token string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	transport := &http.Transport{Proxy: nil} // its own: servers of other tests close the idle connections of the default one
+	t.Cleanup(transport.CloseIdleConnections)
 	var proxy *httptest.Server
 	proxy = httptest.NewServer(&httputil.ReverseProxy{
-		FlushInterval: -1,
+		FlushInterval: -1, Transport: transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			_, port, _ := net.SplitHostPort(proxy.Listener.Addr().String())
 			own := func(s string) string { return strings.Replace(s, ":"+port, ":"+target.Port(), 1) }
