@@ -178,8 +178,8 @@ func injecting(t *testing.T, s *sandbox, token string) string {
 	}
 	transport := &http.Transport{Proxy: nil} // its own: servers of other tests close the idle connections of the default one
 	t.Cleanup(transport.CloseIdleConnections)
-	var proxy *httptest.Server
-	proxy = httptest.NewServer(&httputil.ReverseProxy{
+	proxy := httptest.NewUnstartedServer(nil)
+	proxy.Config.Handler = &httputil.ReverseProxy{
 		FlushInterval: -1, Transport: transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			_, port, _ := net.SplitHostPort(proxy.Listener.Addr().String())
@@ -192,7 +192,8 @@ func injecting(t *testing.T, s *sandbox, token string) string {
 			r.Out.Header.Set("Authorization", "Bearer "+token)
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
-	})
+	}
+	proxy.Start()
 	t.Cleanup(proxy.Close)
 	return proxy.URL
 }
