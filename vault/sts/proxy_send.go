@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/grantry/grantry/vault"
@@ -72,6 +73,9 @@ func (p *proxied) vendorRequest(ctx context.Context, w http.ResponseWriter, r *h
 	case r.ContentLength > maxProxied:
 		return nil, tooLarge()
 	default:
+		// A vendor may answer before it has read all. Without this the server would close what is left
+		// of the body as soon as the answer begins, and the answer would break off with it.
+		_ = http.NewResponseController(w).EnableFullDuplex()
 		body.ReadCloser = http.MaxBytesReader(w, r.Body, maxProxied)
 	}
 	req, err := http.NewRequestWithContext(ctx, p.method, to, nil)
@@ -160,6 +164,8 @@ func below(u, base *url.URL) (string, bool) {
 // sentBody notes why a caller's body ended early.
 type sentBody struct {
 	io.ReadCloser
+
+	mu  sync.Mutex // the transport may still send while the answer comes
 	err error
 }
 
@@ -167,9 +173,18 @@ type sentBody struct {
 func (b *sentBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
 		b.err = err
 	}
 	return n, err
+}
+
+// broken is why the caller's body ended early, nil if it did not.
+func (b *sentBody) broken() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
 }
 
 // unanswered says why there is no answer of the vendor's, or no whole one.
@@ -194,9 +209,9 @@ func (s *Server) unanswered(ctx context.Context, p *proxied, err error, body *se
 		return refuse(http.StatusForbidden, "access_denied", "the user has taken the access away; what was sent before may have happened").as("stopped")
 	case errors.Is(cause, errSlow):
 		return gateway(http.StatusGatewayTimeout, "the vendor did not answer in time; what was sent may have happened", "slow")
-	case errors.As(body.err, new(*http.MaxBytesError)):
+	case errors.As(body.broken(), new(*http.MaxBytesError)):
 		return tooLarge()
-	case body.err != nil:
+	case body.broken() != nil:
 		return refuse(http.StatusBadRequest, "invalid_request", "the body did not come to its end").as("body")
 	case errors.Is(err, errToken):
 		return refuse(http.StatusBadGateway, "server_error", "the vendor's answer has the token in it, and is not passed on").as("token_in_answer")

@@ -1,6 +1,7 @@
 package sts_test
 
 import (
+	"io"
 	"net/http"
 	"runtime"
 	"strings"
@@ -44,6 +45,29 @@ func TestProxyStreams(t *testing.T) {
 		t.Errorf("5 MiB: %s", r)
 	}
 	proxyRefused(t, "too long by its word", w.raw(token, "POST /proxy/files/files/sink", "Content-Length: 33554433"), http.StatusRequestEntityTooLarge, "invalid_request")
+}
+
+// TestProxyAnswersEarly: a vendor may answer before it has read the whole body, and both go on.
+func TestProxyAnswersEarly(t *testing.T) {
+	t.Parallel()
+	w := newProxyWorld(t, func(c *sts.Config) { c.Writes = sts.WritesAllow })
+	read, write := io.Pipe()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.srv.URL+"/proxy/files/files/early", read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.ContentLength = 20
+	req.Header.Set("Authorization", "Bearer "+w.pass())
+	go func() { _, _ = io.WriteString(write, "0123456789") }()
+	resp, err := w.srv.Client().Transport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(write, "0123456789")
+	_ = write.Close()
+	if r := w.read(resp); r.status != http.StatusAccepted || r.raw != "soon 20 <nil>" {
+		t.Errorf("%s", r)
+	}
 }
 
 // TestProxyRedirects: the token follows to its own host and to listed paths alone.

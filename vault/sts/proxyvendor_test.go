@@ -28,7 +28,7 @@ func (v *vendor) api(w http.ResponseWriter, r *http.Request) {
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	who := v.whose(token)
 	var body []byte
-	if !strings.HasSuffix(path, "/sink") {
+	if !strings.HasSuffix(path, "/sink") && !strings.HasSuffix(path, "/early") {
 		body, _ = io.ReadAll(r.Body)
 	}
 	v.mu.Lock()
@@ -75,6 +75,13 @@ func (v *vendor) api(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	case "sink":
+		n, err := io.Copy(io.Discard, r.Body)
+		_, _ = fmt.Fprint(w, n, err)
+	case "early": // answers before it reads
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = io.WriteString(w, "soon ")
+		w.(http.Flusher).Flush()
 		n, err := io.Copy(io.Discard, r.Body)
 		_, _ = fmt.Fprint(w, n, err)
 	case "drip":
