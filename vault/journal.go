@@ -12,11 +12,12 @@ import (
 const (
 	// syncAfter is when appended entries are synced: the store wants it within 250 ms.
 	syncAfter = 200 * time.Millisecond
-	// usesMax and usesAtOnce bound the notes of last use that wait for a sync, and
-	// that one transaction writes: more than that would keep releases waiting.
-	// What finds no room is noted at its next use.
-	usesMax    = 128
-	usesAtOnce = 32
+	// usesMax bounds the notes of last use between two syncs; what finds no room is noted at its
+	// next use. A group takes usesByTheWay of them along, and a transaction of their own usesAtOnce:
+	// more than that would keep releases waiting.
+	usesMax      = 128
+	usesByTheWay = 1
+	usesAtOnce   = 8
 )
 
 // journal commits the entries of releases in groups: while one group is written,
@@ -31,7 +32,8 @@ type journal struct {
 	mu     sync.Mutex
 	next   *group
 	due    bool             // a sync is on its way
-	uses   map[string]int64 // by access id: last uses to write with the next sync
+	uses   map[string]int64 // by access id: last uses to write
+	noted  int              // uses since the last sync
 	strict bool             // groups must sync themselves
 	closed bool
 	wait   time.Duration // until a failed sync is tried again
@@ -86,12 +88,18 @@ func (j *journal) lead(ctx context.Context, v *Vault, g *group) {
 	j.mu.Lock()
 	j.next = nil
 	synced := g.synced || j.strict
+	uses := j.takeUses(usesByTheWay)
 	j.mu.Unlock()
 	write := v.store.Append
 	if synced {
 		write = v.store.Update
 	}
-	g.err = write(ctx, func(tx Tx) error { return g.write(tx, v) })
+	g.err = write(ctx, func(tx Tx) error {
+		if err := g.write(tx, v); err != nil {
+			return err
+		}
+		return touch(tx, uses)
+	})
 	j.turn.Unlock()
 	if g.err == nil && !synced {
 		j.mu.Lock()
@@ -125,19 +133,45 @@ func (g *group) write(tx Tx, v *Vault) error {
 	return v.append(tx, entries...)
 }
 
-// use has the next sync write when an access was used, and says whether there was room for it.
+// use has it written soon when an access was used, and says whether there was room for that.
 func (j *journal) use(v *Vault, access string, at int64) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if _, noted := j.uses[access]; !noted && len(j.uses) >= usesMax {
+	if j.noted >= usesMax {
 		return false
 	}
+	j.noted++
 	if j.uses == nil {
 		j.uses = map[string]int64{}
 	}
 	j.uses[access] = at
 	j.syncLater(v)
 	return true
+}
+
+// takeUses is for whoever holds mu.
+func (j *journal) takeUses(most int) map[string]int64 {
+	var some map[string]int64
+	for id, at := range j.uses {
+		if len(some) == most {
+			break
+		}
+		if some == nil {
+			some = map[string]int64{}
+		}
+		some[id] = at
+		delete(j.uses, id)
+	}
+	return some
+}
+
+func touch(tx Tx, uses map[string]int64) error {
+	for id, at := range uses {
+		if err := unless(ErrConflict, tx.Access().Touch(id, "", "", at)); err != nil {
+			return err // an access that is gone is none
+		}
+	}
+	return nil
 }
 
 // syncLater is for whoever holds mu.
@@ -149,20 +183,20 @@ func (j *journal) syncLater(v *Vault) {
 }
 
 // sync writes the number of the last entry in a synced transaction, which takes
-// all entries before it along to the disk, and then the last uses.
+// all entries before it along to the disk, and then what is left of the last uses.
 func (j *journal) sync(v *Vault) error {
 	j.syncing.Lock()
 	defer j.syncing.Unlock()
 	j.mu.Lock()
-	due, uses := j.due, j.uses
-	j.due, j.uses = false, nil
+	due := j.due
+	j.due, j.noted = false, 0
 	j.mu.Unlock()
 	if !due {
 		return nil
 	}
 	err := v.store.Update(context.Background(), v.markSynced)
 	if err == nil {
-		err = v.writeUses(uses)
+		err = j.writeUses(v)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -195,29 +229,18 @@ func (v *Vault) markSynced(tx Tx) error {
 	return tx.Vault().SetSetting(settingSynced+stream, binary.BigEndian.AppendUint64(nil, uint64(seq)))
 }
 
-// writeUses takes several transactions for many, so that none keeps others waiting for long.
-func (v *Vault) writeUses(uses map[string]int64) error {
-	for len(uses) > 0 {
-		var some []string
-		for id := range uses {
-			if some = append(some, id); len(some) == usesAtOnce {
-				break
-			}
-		}
-		err := v.store.Append(context.Background(), func(tx Tx) error { // what a crash of the machine takes is noted at the next use
-			for _, id := range some {
-				if err := unless(ErrConflict, tx.Access().Touch(id, "", "", uses[id])); err != nil {
-					return err // an access that is gone is none
-				}
-			}
+// writeUses writes the last uses that no group has taken along.
+func (j *journal) writeUses(v *Vault) error {
+	for {
+		j.mu.Lock()
+		some := j.takeUses(usesAtOnce)
+		j.mu.Unlock()
+		if len(some) == 0 {
 			return nil
-		})
+		}
+		err := v.store.Append(context.Background(), func(tx Tx) error { return touch(tx, some) }) // what a crash of the machine takes is noted at the next use
 		if err != nil {
 			return err
 		}
-		for _, id := range some {
-			delete(uses, id)
-		}
 	}
-	return nil
 }
