@@ -14,6 +14,12 @@
 //	vault.db.lock    held while a process looks at the schema and migrates it
 //	vault.db.v1.bak  the database before the migration that followed version 1
 //
+// What is in the log moves into the database beside the writers, on a connection of its
+// own: where SQLite does it, in the commit that makes the log long, all who want to write
+// wait for two syncs and a thousand pages, and that was nearly all of the slowest hundredth
+// of exchanges. The log has some 8 MiB under load, more while a reader stays, and SQLite's own
+// way is taken from 64 MiB.
+//
 // All are 0600, whatever the umask, in a folder that nobody else can write. No
 // file of these is ever opened by this process beside SQLite: closing it would
 // drop SQLite's locks. Network file systems are refused by the program before it

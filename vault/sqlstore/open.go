@@ -73,6 +73,7 @@ func (f *sqliteFile) open(ctx context.Context, s *Store) (err error) {
 	if s.reader, err = f.openPool(ctx, reading); err != nil {
 		return err
 	}
+	s.mover = newMover(f, s)
 	f.warnAboutLocks()
 	return checkFiles(f.cfg.Path)
 }

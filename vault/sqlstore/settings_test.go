@@ -71,7 +71,7 @@ func weakerNames(t *testing.T, dsn string) map[string]string {
 			weak[k] = v
 		}
 		weak["_pragma"] = append(append([]string(nil), q["_pragma"][:i]...), q["_pragma"][i+1:]...)
-		if p == "trusted_schema(0)" || p == "cell_size_check(1)" || p == "secure_delete(1)" || p == "temp_store(2)" || strings.HasPrefix(p, "journal_size_limit") {
+		if p == "trusted_schema(0)" || p == "cell_size_check(1)" || p == "secure_delete(1)" || p == "temp_store(2)" || strings.HasPrefix(p, "journal_size_limit") || strings.HasPrefix(p, "wal_autocheckpoint") {
 			out[p] = base + "?" + weak.Encode()
 		}
 	}

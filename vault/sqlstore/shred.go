@@ -39,6 +39,7 @@ func (s *Store) Shred(ctx context.Context, values [][]byte) error {
 		return err
 	}
 	defer s.busy.Done()
+	defer s.mover.hold()()
 	for _, last := range []bool{false, true} {
 		if err := f.emptyLogPatiently(ctx, s.writer.db); err != nil {
 			return err
@@ -72,6 +73,7 @@ func (f *sqliteFile) emptyLogPatiently(ctx context.Context, writer *sql.DB) (err
 		if err != nil || emptied {
 			return err
 		}
+		time.Sleep(shredPause / 10) // SQLite waits for readers, but not for another process that empties the log
 	}
 	return fmt.Errorf("another process is reading the database: %w", vault.ErrStillOnDisk)
 }

@@ -66,7 +66,7 @@ func (f *sqliteFile) dsn(r role) string {
 		"_foreign_keys": {"on"}, "_defensive": {"1"}, "_dqs": {"0"},
 		"_pragma": {
 			"trusted_schema(0)", "secure_delete(1)", "cell_size_check(1)",
-			"temp_store(2)", "journal_size_limit(16777216)",
+			"temp_store(2)", "journal_size_limit(16777216)", "wal_autocheckpoint(16384)",
 		},
 	}
 	if r == reading {
@@ -101,6 +101,7 @@ func (f *sqliteFile) pragmas(r role) []pragma {
 		{"cell_size_check", "1"},
 		{"temp_store", "2"},
 		{"journal_size_limit", "16777216"},
+		{"wal_autocheckpoint", "16384"}, // where the mover does not get through
 		{"query_only", strconv.FormatInt(integer(r == reading), 10)},
 		{"writable_schema", "0"},
 	}, systemPragmas()...)

@@ -26,6 +26,7 @@ type Store struct {
 	writer   pool
 	appender pool
 	reader   pool
+	mover    *mover
 	turn     chan struct{} // the right to write: writer and appender would only wait for each other inside the database
 
 	mu     sync.Mutex
@@ -112,6 +113,7 @@ func (s *Store) Checkpoint(ctx context.Context) error {
 		return err
 	}
 	defer s.busy.Done()
+	defer s.mover.hold()()
 	if err := s.take(ctx); err != nil {
 		return err
 	}
@@ -130,14 +132,17 @@ func (s *Store) Close() error {
 	if already {
 		return nil
 	}
-	if err := errors.Join(s.dialect.checkpoint(context.Background(), s.writer.db), s.closePools()); err != nil {
+	release := s.mover.hold()
+	err := s.dialect.checkpoint(context.Background(), s.writer.db)
+	release()
+	if err = errors.Join(err, s.closePools()); err != nil {
 		return fmt.Errorf("closing store: %w", err)
 	}
 	return nil
 }
 
 func (s *Store) closePools() error {
-	var errs []error
+	errs := []error{s.mover.close()}
 	for _, p := range []pool{s.reader, s.appender, s.writer} {
 		if p.db != nil {
 			errs = append(errs, p.db.Close())
@@ -176,6 +181,9 @@ func (s *Store) give() { <-s.turn }
 // on it does not heed ctx: a commit that is under way is finished.
 func (s *Store) transact(ctx context.Context, p pool, fn func(tx vault.Tx) error) (again bool, err error) {
 	if !p.readOnly {
+		if !p.unsynced {
+			s.mover.ahead()
+		}
 		if err := s.take(ctx); err != nil {
 			return false, err
 		}
@@ -202,6 +210,9 @@ func (s *Store) transact(ctx context.Context, p pool, fn func(tx vault.Tx) error
 	}
 	if err := s.dialect.commit(t); err != nil {
 		return false, fmt.Errorf("committing: %w", err)
+	}
+	if !p.readOnly {
+		s.mover.wrote()
 	}
 	return false, nil
 }

@@ -32,6 +32,7 @@ func (s *Store) Tend(ctx context.Context) error {
 	if err != nil || size == 0 {
 		return err
 	}
+	defer s.mover.hold()()
 	if err := s.take(ctx); err != nil {
 		return err
 	}
