@@ -121,12 +121,8 @@ func (v *Vault) unapproved(tx Tx, t Ticket, state ApprovalState) error {
 }
 
 // spendable proves that a write may run under r.Approval on what was picked, and
-// answers what spends it: nil where nothing is to be spent. It writes nothing,
-// and reads nothing where r names no approval.
+// answers what spends it: nil where nothing is to be spent. It writes nothing.
 func (v *Vault) spendable(tx Tx, r Request, p picked) (spend func() error, err error) {
-	if r.Approval == "" {
-		return nil, nil
-	}
 	a, err := v.approvalOf(tx, r.Caller, r.Approval)
 	if errors.Is(err, ErrNotFound) {
 		return nil, v.stands(tx, r, p)

@@ -210,6 +210,9 @@ func (v *Vault) release(ctx context.Context, r Request, p picked) (*Token, error
 
 // mayRelease proves that the release is allowed yet, and spends what allows it once.
 func (v *Vault) mayRelease(tx Tx, epoch int64, r Request, p picked) error {
+	if r.Approval == "" {
+		return v.holds(tx, epoch, r, p)
+	}
 	spend, err := v.spendable(tx, r, p)
 	if err != nil {
 		return err

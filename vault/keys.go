@@ -1,16 +1,15 @@
 package vault
 
 import (
-	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"strings"
 
 	"github.com/grantry/grantry/vault/seal"
@@ -158,12 +157,18 @@ func (v *Vault) Pseudonym(c Caller) string { return v.index("user", c.Issuer, c.
 
 // index is the keyed hash by which a value is looked up without being stored.
 func (v *Vault) index(what string, parts ...string) string {
-	m := hmac.New(sha256.New, v.keys.index)
-	for _, p := range append([]string{what}, parts...) {
-		m.Write(binary.BigEndian.AppendUint32(nil, uint32(len(p))))
-		m.Write([]byte(p))
+	b := appendPart(make([]byte, 0, 256), what)
+	for _, p := range parts {
+		b = appendPart(b, p)
 	}
-	return hex.EncodeToString(m.Sum(nil)[:20])
+	m, _ := v.indexers.Get().(hash.Hash)
+	if m == nil {
+		m = hmac.New(sha256.New, v.keys.index)
+	}
+	defer v.indexers.Put(m)
+	m.Reset()
+	m.Write(b)
+	return hex.EncodeToString(m.Sum(b[:0])[:20])
 }
 
 // MAC is HMAC-SHA256 of msg under the vault's key for label; processes of one vault prove themselves to each other by it.
@@ -213,8 +218,7 @@ func openJSON(dek *seal.DEK, p seal.Place, blob []byte, into any) error {
 	if err != nil {
 		return err
 	}
-	d := json.NewDecoder(bytes.NewReader(plain))
-	if err := d.Decode(into); err != nil {
+	if err := json.Unmarshal(plain, into); err != nil {
 		return seal.ErrOpen
 	}
 	return nil

@@ -152,11 +152,13 @@ func choose(r Request, ways []way, all []account) (account, way, error) {
 		return named(all, ways, r.Account)
 	}
 	candidates := all
-	if live := active(all); len(live) > 0 {
-		candidates = live
-	}
-	if marked := slices.DeleteFunc(slices.Clone(all), func(a account) bool { return !a.row.IsDefault }); len(marked) == 1 {
-		candidates = marked
+	if len(all) > 1 {
+		if live := active(all); len(live) > 0 {
+			candidates = live
+		}
+		if marked := slices.DeleteFunc(slices.Clone(all), func(a account) bool { return !a.row.IsDefault }); len(marked) == 1 {
+			candidates = marked
+		}
 	}
 	switch {
 	case len(candidates) == 0:

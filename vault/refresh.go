@@ -74,7 +74,10 @@ func (v *Vault) refreshEarly(ctx context.Context, p picked) {
 	if _, running := v.earlies.LoadOrStore(p.row.ID, true); running || !v.work.enter() {
 		return
 	}
-	ctx = context.WithoutCancel(ctx)
+	v.refreshBeside(context.WithoutCancel(ctx), p)
+}
+
+func (v *Vault) refreshBeside(ctx context.Context, p picked) {
 	go func() {
 		defer v.work.leave()
 		defer v.earlies.Delete(p.row.ID)

@@ -55,17 +55,18 @@ type Limits struct {
 
 // Vault holds the grants of all users. It is safe for concurrent use.
 type Vault struct {
-	cfg    Config
-	store  Store // learns keys; what else a store can do is asked of cfg.Store
-	conns  map[string]*provider.Connection
-	names  []string // of conns, sorted
-	log    *slog.Logger
-	id     string
-	root   *seal.DEK
-	keys   derivedKeys
-	deks   dekCache
-	picks  pickCache
-	guards guards
+	cfg      Config
+	store    Store // learns keys; what else a store can do is asked of cfg.Store
+	conns    map[string]*provider.Connection
+	names    []string // of conns, sorted
+	log      *slog.Logger
+	id       string
+	root     *seal.DEK
+	keys     derivedKeys
+	deks     dekCache
+	picks    pickCache
+	indexers sync.Pool // of hash.Hash, keyed for index
+	guards   guards
 
 	keyring *keyring
 	process process
