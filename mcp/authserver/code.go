@@ -66,6 +66,9 @@ func (s *Server) redeem(ctx context.Context, handle, client, redirect, verifier 
 	if err != nil {
 		return "", f, err
 	}
+	if err := s.meant(ctx, c); err != nil {
+		return "", f, errors.Join(err, s.families.end(ctx, id))
+	}
 	err = s.cfg.Records.Change(ctx, kindCode, handle, func(old []byte) ([]byte, time.Duration, error) {
 		if old == nil || json.Unmarshal(old, &c) != nil {
 			return nil, 0, errCode
@@ -81,6 +84,15 @@ func (s *Server) redeem(ctx context.Context, handle, client, redirect, verifier 
 		err = errors.Join(s.replayed(ctx, c), s.families.end(ctx, id))
 	}
 	return id, f, err
+}
+
+// meant is errCode for a code from before its person ended a login of the client: they did not mean to leave that behind.
+func (s *Server) meant(ctx context.Context, c code) error {
+	ended, err := s.forgot(ctx, c.grant)
+	if err == nil && !c.Issued.After(ended) {
+		return errCode
+	}
+	return err
 }
 
 // code is a code as it is stored now, or errCode.

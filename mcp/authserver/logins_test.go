@@ -61,8 +61,9 @@ func TestLoginsAreListedAndEnded(t *testing.T) {
 	if _, err := w.VerifyFor(t.Context(), w.Application(), a.Access); err != nil {
 		t.Fatalf("before the end the access token is refused: %v", err)
 	}
-	if p := b.open(w.asking(portal, portalRedirect, "resource", "", "scope", "openid")); p.location.Query().Get("code") == "" {
-		t.Fatalf("before the end the person is asked again, at %v", p.location)
+	given := b.open(w.asking(portal, portalRedirect, "resource", "", "scope", "openid")).location
+	if given.Query().Get("code") == "" {
+		t.Fatalf("before the end the person is asked again, at %v", given)
 	}
 	if err := w.EndLogin(t.Context(), alice, mine.ID); err != nil {
 		t.Fatal(err)
@@ -72,6 +73,12 @@ func TestLoginsAreListedAndEnded(t *testing.T) {
 	}
 	if r := w.portalRefresh(a.Refresh); r.Error != "invalid_grant" {
 		t.Errorf("the refresh token after the end: %d %s", r.Status, r.raw)
+	}
+	if r := w.portalCode(given.Query().Get("code")); r.Error != "invalid_grant" {
+		t.Errorf("a code from before the end: %d %s", r.Status, r.raw)
+	}
+	if all, err := w.Logins(t.Context(), alice); err != nil || len(all) != 1 {
+		t.Errorf("after the end %d logins are left, %v", len(all), err)
 	}
 	if !w.good(desk.Access) {
 		t.Error("another login ended, too")
