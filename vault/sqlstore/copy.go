@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"strconv"
@@ -53,7 +52,7 @@ func Copy(ctx context.Context, to, from *Store, p Progress) error {
 	return nil
 }
 
-func countRows(ctx context.Context, src *sql.Tx) (total int64, err error) {
+func countRows(ctx context.Context, src querier) (total int64, err error) {
 	for _, tb := range tables() {
 		var n int64
 		if err := src.QueryRowContext(ctx, "SELECT count(*) FROM "+tb.name).Scan(&n); err != nil { //nolint:gosec // our own names
@@ -66,7 +65,7 @@ func countRows(ctx context.Context, src *sql.Tx) (total int64, err error) {
 
 // copier moves rows as they are: both databases have the same columns, of types that correspond.
 type copier struct {
-	src         *sql.Tx
+	src         querier
 	dst         *tx
 	done, total int64
 	progress    Progress

@@ -56,7 +56,13 @@ func SetIdleLimit(s *Store, limit string) { s.dialect.(*postgres).idleLimit = li
 // MaxPages bounds the file as the connections that write see it.
 func MaxPages(ctx context.Context, s *Store, n int) error {
 	for _, p := range []pool{s.writer, s.appender} {
-		if _, err := p.db.ExecContext(ctx, "PRAGMA max_page_count = "+strconv.Itoa(n)); err != nil {
+		on, err := p.take(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = on.conn.ExecContext(ctx, "PRAGMA max_page_count = "+strconv.Itoa(n))
+		p.give(on)
+		if err != nil {
 			return err
 		}
 	}

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -104,17 +103,22 @@ func (f *sqliteFile) prepareFile(ctx context.Context) error {
 
 // openPool opens a handle and prepares every query on it.
 func (f *sqliteFile) openPool(ctx context.Context, r role) (p pool, err error) {
-	p = pool{readOnly: r == reading, unsynced: r == appending, stmts: map[string]*sql.Stmt{}}
 	n := 1
 	if r == reading {
 		n = readers
 	}
-	if p.db, err = f.openDB(r, n); err != nil {
+	p = pool{readOnly: r == reading, unsynced: r == appending, seats: &seats{taken: make(chan struct{}, n)}}
+	if p.db, err = f.openDB(r, n+1); err != nil { // one for what is no transaction
 		return p, err
 	}
+	s, err := p.take(ctx)
+	if err != nil {
+		return p, err
+	}
+	defer p.give(s)
 	for _, q := range queries() {
-		if p.stmts[q], err = p.db.PrepareContext(ctx, q); err != nil {
-			return p, errors.Join(fmt.Errorf("preparing a query: %w", err), p.db.Close())
+		if _, err := s.stmt(ctx, q); err != nil {
+			return p, err
 		}
 	}
 	return p, nil

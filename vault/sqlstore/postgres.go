@@ -63,21 +63,21 @@ type postgres struct {
 
 // begin starts a transaction: a reader's on one snapshot, a writer's with the
 // lock of all writers.
-func (d *postgres) begin(ctx context.Context, conn *sql.Conn, p pool) (*tx, error) {
+func (d *postgres) begin(ctx context.Context, s *seat, p pool) (*tx, error) {
 	inside, end := context.WithTimeout(context.WithoutCancel(ctx), transactionLimit)
 	options := &sql.TxOptions{Isolation: sql.LevelReadCommitted}
 	if p.readOnly {
 		options = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 	}
-	started, err := conn.BeginTx(inside, options)
+	started, err := s.conn.BeginTx(inside, options)
 	if err != nil {
 		end()
 		return nil, err
 	}
-	t := &tx{ctx: inside, sql: started, run: started, end: end, life: notedLife(conn), epoch: queryEpoch, now: serverClock}
+	t := &tx{ctx: inside, sql: started, run: started, server: started, end: end, life: notedLife(s.conn), epoch: queryEpoch, now: serverClock}
 	if !p.readOnly {
 		if err := d.lock(ctx, t, p); err != nil {
-			t.rollback()
+			d.rollback(t)
 			return nil, err
 		}
 	}
@@ -106,7 +106,7 @@ func (d *postgres) commit(t *tx) error {
 	if err := d.tell(t); err != nil {
 		return err
 	}
-	err := t.sql.Commit()
+	err := t.server.Commit()
 	if err == nil || t.id == "" || answered(err) {
 		return d.untold(t, err)
 	}
@@ -127,6 +127,11 @@ func (d *postgres) commit(t *tx) error {
 		case <-ctx.Done():
 		}
 	}
+}
+
+func (d *postgres) rollback(t *tx) {
+	_ = t.server.Rollback()
+	t.end()
 }
 
 // outcome is "committed", "aborted", "in progress", or "" when there is no

@@ -206,16 +206,35 @@ func setBusyTimeout(ctx context.Context, conn *sql.Conn, d time.Duration) error 
 
 // begin starts a transaction with the queries of p. A writer's has the file's
 // write lock from its beginning.
-func (f *sqliteFile) begin(ctx context.Context, conn *sql.Conn, p pool) (*tx, error) {
+func (f *sqliteFile) begin(ctx context.Context, s *seat, p pool) (*tx, error) {
 	ctx = context.WithoutCancel(ctx)
-	t, err := conn.BeginTx(ctx, &sql.TxOptions{ReadOnly: p.readOnly})
-	if err != nil {
+	query := "BEGIN IMMEDIATE"
+	if p.readOnly {
+		query = "BEGIN"
+	}
+	if _, err := s.ExecContext(ctx, query); err != nil {
 		return nil, err
 	}
-	return &tx{ctx: ctx, sql: t, run: prepared{tx: t, stmts: p.stmts}, end: func() {}, epoch: queryEpoch, now: noClock}, nil
+	return &tx{ctx: ctx, run: s, sql: s.conn, seat: s, epoch: queryEpoch, now: noClock}, nil
 }
 
-func (f *sqliteFile) commit(t *tx) error { return t.sql.Commit() }
+func (f *sqliteFile) commit(t *tx) error {
+	_, err := t.run.ExecContext(t.ctx, "COMMIT")
+	t.committed = err == nil
+	return err
+}
+
+// rollback fails where SQLite has done it already, as it does when the disk is
+// full. A connection is not worth telling that from worse.
+func (f *sqliteFile) rollback(t *tx) {
+	defer func() { t.ctx = over }()
+	if t.committed {
+		return
+	}
+	if _, err := t.run.ExecContext(t.ctx, "ROLLBACK"); err != nil {
+		t.seat.bad = true
+	}
+}
 
 func (f *sqliteFile) again(_ *sql.Conn, err error) bool { return isBusy(err) }
 

@@ -40,9 +40,11 @@ var _ vault.Store = (*Store)(nil)
 type dialect interface {
 	// begin waits as long as ctx allows until this transaction may run (a
 	// writer's is the only one of all processes), and no longer heeds ctx then.
-	begin(ctx context.Context, conn *sql.Conn, p pool) (*tx, error)
+	begin(ctx context.Context, s *seat, p pool) (*tx, error)
 	// commit answers nil when the transaction is durable.
 	commit(t *tx) error
+	// rollback has no effect after a commit.
+	rollback(t *tx)
 	// again says whether the transaction on conn that ended with err left
 	// nothing for a reason that another attempt may not meet.
 	again(conn *sql.Conn, err error) bool
@@ -52,10 +54,10 @@ type dialect interface {
 	room() error
 }
 
-// pool is a database handle, with its prepared queries where it keeps them.
+// pool is a database handle, with the connections that transactions take in turn where they are kept.
 type pool struct {
 	db       *sql.DB
-	stmts    map[string]*sql.Stmt
+	seats    *seats // nil on a server
 	readOnly bool
 	unsynced bool // a commit outlives the process, and the machine once a later one on another pool is synced
 }
@@ -144,9 +146,7 @@ func (s *Store) Close() error {
 func (s *Store) closePools() error {
 	errs := []error{s.mover.close()}
 	for _, p := range []pool{s.reader, s.appender, s.writer} {
-		if p.db != nil {
-			errs = append(errs, p.db.Close())
-		}
+		errs = append(errs, p.close())
 	}
 	return errors.Join(errs...)
 }
@@ -189,17 +189,17 @@ func (s *Store) transact(ctx context.Context, p pool, fn func(tx vault.Tx) error
 		}
 		defer s.give()
 	}
-	conn, err := p.db.Conn(ctx)
+	on, err := p.take(ctx)
 	if err != nil {
 		return false, fmt.Errorf("waiting for a connection: %w", err)
 	}
-	defer func() { _ = conn.Close() }() // gives it back
-	defer func() { again = err != nil && ctx.Err() == nil && s.dialect.again(conn, err) }()
-	t, err := s.dialect.begin(ctx, conn, p)
+	defer p.give(on)
+	defer func() { again = err != nil && ctx.Err() == nil && s.dialect.again(on.conn, err) }()
+	t, err := s.dialect.begin(ctx, on, p)
 	if err != nil {
 		return false, fmt.Errorf("beginning a transaction: %w", err)
 	}
-	defer t.rollback()
+	defer s.dialect.rollback(t)
 	if err := fn(t); err != nil {
 		return false, err
 	}

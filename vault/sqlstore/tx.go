@@ -14,12 +14,17 @@ import (
 
 // tx is a transaction of either database.
 type tx struct {
-	ctx  context.Context // detached: it ends with the transaction only
-	sql  *sql.Tx
-	run  runner
-	end  func() // frees ctx
-	id   string // the number that PostgreSQL gave it; "" elsewhere
-	life string // the life of the server in which it did
+	ctx context.Context // detached: it ends with the transaction only
+	run runner          // of queries()
+	sql querier         // of others
+
+	seat      *seat // of a file
+	committed bool
+
+	server *sql.Tx
+	end    func() // frees ctx
+	id     string // the number that the server gave it
+	life   string // the life of the server in which it did
 
 	dirty bool                     // something changed that a release must not overtake
 	news  bool                     // something changed that another process may wait for
@@ -28,35 +33,30 @@ type tx struct {
 	heads map[string]int64         // of the audit, as this transaction knows them
 }
 
+// over is the context of transactions on a file that have ended: nothing runs in it.
+var over = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
+
 // changed counts the epoch on with the commit, and tells other processes.
 func (t *tx) changed() { t.dirty, t.news = true, true }
 
 // noClock is that of a store in one machine: the process's own will do.
 func noClock(*tx) (int64, error) { return 0, nil }
 
-// runner runs queries inside of a transaction: *sql.Tx by itself, or prepared.
+// runner runs queries inside of a transaction: *sql.Tx by itself, or a seat.
 type runner interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// prepared runs the statements that a pool has prepared.
-type prepared struct {
-	tx    *sql.Tx
-	stmts map[string]*sql.Stmt
-}
-
-func (p prepared) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	return p.tx.StmtContext(ctx, p.stmts[query]).ExecContext(ctx, args...)
-}
-
-func (p prepared) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return p.tx.StmtContext(ctx, p.stmts[query]).QueryContext(ctx, args...)
-}
-
-func (p prepared) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	return p.tx.StmtContext(ctx, p.stmts[query]).QueryRowContext(ctx, args...)
+// querier is a *sql.Tx, or the *sql.Conn that one has begun on.
+type querier interface {
+	runner
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
 }
 
 func (t *tx) Users() vault.UserRows        { return userRows{t} }
@@ -73,12 +73,6 @@ func (t *tx) Processes() vault.ProcessRows { return processRows{t} }
 func queries() []string {
 	return slices.Concat([]string{queryProbe}, userQueries(), keyQueries(), grantQueries(), upkeepQueries(), accessQueries(),
 		recordQueries(), auditQueries(), vaultQueries(), processQueries())
-}
-
-// rollback has no effect after a commit.
-func (t *tx) rollback() {
-	_ = t.sql.Rollback()
-	t.end()
 }
 
 // exec answers the number of rows that query changed.
