@@ -83,6 +83,9 @@ func (p pool) take(ctx context.Context) (*seat, error) {
 		}
 		return &seat{conn: conn}, nil
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	select {
 	case p.seats.taken <- struct{}{}:
 	case <-ctx.Done():
