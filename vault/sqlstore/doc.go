@@ -17,8 +17,8 @@
 // What is in the log moves into the database beside the writers, on a connection of its
 // own: where SQLite does it, in the commit that makes the log long, all who want to write
 // wait for two syncs and a thousand pages, and that was nearly all of the slowest hundredth
-// of exchanges. The log has some 8 MiB under load, more while a reader stays, and SQLite's own
-// way is taken from 64 MiB.
+// of exchanges. The log has some 8 MiB under the load of one process and 16 under that
+// of four, more while a reader stays, and SQLite's own way is taken from 64 MiB.
 //
 // All are 0600, whatever the umask, in a folder that nobody else can write. No
 // file of these is ever opened by this process beside SQLite: closing it would
