@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	rewrapBatch  = 200
-	rewrapShare  = 4                     // of the time one part is for wrapping and the rest for others
-	rewrapPause  = 50 * time.Millisecond // at least: fewer than one exchange in a hundred then waits for a batch
-	activateWait = 8 * time.Second       // for other processes to learn a key: some looks, and a command or a KMS
+	rewrapBatch  = 400
+	rewrapShare  = 4                      // of the time one part is for wrapping and the rest for others
+	rewrapPause  = 100 * time.Millisecond // at least: fewer than one exchange in a hundred then waits for a batch
+	activateWait = 8 * time.Second        // for other processes to learn a key: some looks, and a command or a KMS
 )
 
 // ErrRetired says that a key was retired, and cannot become active again.

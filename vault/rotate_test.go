@@ -92,7 +92,7 @@ func (b *bench) openAll(v *vault.Vault, n int) {
 // R74: a KEK is dropped only when nothing refers to it; after a rotation the new key alone opens everything.
 func TestRotation(t *testing.T) {
 	t.Parallel()
-	const people = 250
+	const people = 450
 	b, source, _ := fileBench(t)
 	ctx := t.Context()
 	b.connect(alice, agent)
