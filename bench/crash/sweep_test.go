@@ -111,10 +111,10 @@ func TestKilledAtEveryStep(t *testing.T) {
 func TestKilledWhileNarrowing(t *testing.T) {
 	t.Parallel()
 	for name, p := range points() {
+		p.less = true
 		for _, grace := range []string{"no grace", "30 min"} {
 			t.Run(name+"/"+grace, func(t *testing.T) {
 				t.Parallel()
-				p.less = true
 				killedAt(t, p, graces()[grace])
 			})
 		}
