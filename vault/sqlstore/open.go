@@ -117,7 +117,7 @@ func (f *sqliteFile) openPool(ctx context.Context, r role) (p pool, err error) {
 	}
 	defer p.give(s)
 	for _, q := range queries() {
-		if _, err := s.stmt(ctx, q); err != nil {
+		if _, err := s.statement(q); err != nil {
 			return p, err
 		}
 	}

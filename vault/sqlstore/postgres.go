@@ -43,7 +43,7 @@ const (
 const askClock = `SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint`
 
 func serverClock(t *tx) (ms int64, err error) {
-	if err := t.run.QueryRowContext(t.ctx, askClock).Scan(&ms); err != nil {
+	if err := t.sql.QueryRowContext(t.ctx, askClock).Scan(&ms); err != nil {
 		return 0, fmt.Errorf("reading the server's clock: %w", err)
 	}
 	return ms, nil
@@ -74,7 +74,7 @@ func (d *postgres) begin(ctx context.Context, s *seat, p pool) (*tx, error) {
 		end()
 		return nil, err
 	}
-	t := &tx{ctx: inside, sql: started, run: started, server: started, end: end, life: notedLife(s.conn), epoch: queryEpoch, now: serverClock}
+	t := &tx{ctx: inside, sql: started, run: onServer{started}, server: started, end: end, life: notedLife(s.conn), epoch: queryEpoch, now: serverClock}
 	if !p.readOnly {
 		if err := d.lock(ctx, t, p); err != nil {
 			d.rollback(t)

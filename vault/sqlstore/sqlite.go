@@ -212,14 +212,14 @@ func (f *sqliteFile) begin(ctx context.Context, s *seat, p pool) (*tx, error) {
 	if p.readOnly {
 		query = "BEGIN"
 	}
-	if _, err := s.ExecContext(ctx, query); err != nil {
+	if _, err := s.exec(ctx, query, nil); err != nil {
 		return nil, err
 	}
 	return &tx{ctx: ctx, run: s, sql: s.conn, seat: s, epoch: queryEpoch, now: noClock}, nil
 }
 
 func (f *sqliteFile) commit(t *tx) error {
-	_, err := t.run.ExecContext(t.ctx, "COMMIT")
+	_, err := t.run.exec(t.ctx, "COMMIT", nil)
 	t.committed = err == nil
 	return err
 }
@@ -231,7 +231,7 @@ func (f *sqliteFile) rollback(t *tx) {
 	if t.committed {
 		return
 	}
-	if _, err := t.run.ExecContext(t.ctx, "ROLLBACK"); err != nil {
+	if _, err := t.run.exec(t.ctx, "ROLLBACK", nil); err != nil {
 		t.seat.bad = true
 	}
 }

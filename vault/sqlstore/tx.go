@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,17 +45,42 @@ func (t *tx) changed() { t.dirty, t.news = true, true }
 // noClock is that of a store in one machine: the process's own will do.
 func noClock(*tx) (int64, error) { return 0, nil }
 
-// runner runs queries inside of a transaction: *sql.Tx by itself, or a seat.
+// runner runs queries inside of a transaction: a server's, or a seat.
 type runner interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	// exec answers the number of rows that query changed.
+	exec(ctx context.Context, query string, args []any) (int64, error)
+	query(ctx context.Context, query string, args []any) (rows, error)
+}
+
+// rows are what a query answers: *sql.Rows, or those of a seat.
+type rows interface {
+	scanner
+	Next() bool
+	Err() error
+	Close() error
 }
 
 // querier is a *sql.Tx, or the *sql.Conn that one has begun on.
 type querier interface {
-	runner
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+}
+
+// onServer runs queries in a transaction of database/sql.
+type onServer struct{ *sql.Tx }
+
+func (s onServer) exec(ctx context.Context, query string, args []any) (int64, error) {
+	res, err := s.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (s onServer) query(ctx context.Context, query string, args []any) (rows, error) {
+	return s.QueryContext(ctx, query, args...)
 }
 
 func (t *tx) Users() vault.UserRows        { return userRows{t} }
@@ -80,11 +104,7 @@ func (t *tx) exec(query string, args ...any) (int64, error) {
 	if !storable(args) {
 		return 0, ErrText
 	}
-	res, err := t.run.ExecContext(t.ctx, query, args...)
-	if err != nil {
-		return 0, err
-	}
-	return res.RowsAffected()
+	return t.run.exec(t.ctx, query, args)
 }
 
 // execOne is for a query that changes one row or, by its condition, none; then
@@ -103,42 +123,59 @@ func (t *tx) execOne(none error, what, query string, args ...any) error {
 type scanner interface{ Scan(dest ...any) error }
 
 // one answers the row of a query, or vault.ErrNotFound.
-func one[T any](t *tx, scan func(scanner) (T, error), what, query string, args ...any) (T, error) {
-	var zero T
-	if !storable(args) {
-		return zero, fmt.Errorf("%s: %w", what, vault.ErrNotFound)
+func one[T any](t *tx, scan func(scanner) (T, error), what, query string, args ...any) (out T, err error) {
+	found := false
+	err = t.each(what, query, args, func(s scanner) error {
+		if found {
+			return nil // as *sql.Row does: the first one counts
+		}
+		found = true
+		out, err = scan(s)
+		return err
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("%s: %w", what, vault.ErrNotFound)
 	}
-	v, err := scan(t.run.QueryRowContext(t.ctx, query, args...))
-	if errors.Is(err, sql.ErrNoRows) {
-		err = vault.ErrNotFound
-	}
-	if err != nil {
-		return zero, fmt.Errorf("%s: %w", what, err)
-	}
-	return v, nil
+	return out, err
 }
 
 // all answers the rows of a query, nil if there are none.
 func all[T any](t *tx, scan func(scanner) (T, error), what, query string, args ...any) (out []T, err error) {
-	if !storable(args) {
-		return nil, nil
-	}
-	rows, err := t.run.QueryContext(t.ctx, query, args...)
+	err = t.each(what, query, args, func(s scanner) error {
+		v, err := scan(s)
+		out = append(out, v)
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
+		return nil, err
+	}
+	return out, nil
+}
+
+// each has see look at every row of a query.
+func (t *tx) each(what, query string, args []any, see func(scanner) error) error {
+	if !storable(args) {
+		return nil
+	}
+	err := t.see(query, args, see)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+func (t *tx) see(query string, args []any, see func(scanner) error) error {
+	rows, err := t.run.query(t.ctx, query, args)
+	if err != nil {
+		return err
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", what, err)
+		if err := see(rows); err != nil {
+			return err
 		}
-		out = append(out, v)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
-	}
-	return out, nil
+	return rows.Err()
 }
 
 // storable says whether all texts among args can be in a database: no row has
