@@ -157,18 +157,26 @@ func (v *Vault) Pseudonym(c Caller) string { return v.index("user", c.Issuer, c.
 
 // index is the keyed hash by which a value is looked up without being stored.
 func (v *Vault) index(what string, parts ...string) string {
-	b := appendPart(make([]byte, 0, 256), what)
+	x, _ := v.indexers.Get().(*indexer)
+	if x == nil {
+		x = &indexer{mac: hmac.New(sha256.New, v.keys.index)}
+	}
+	defer v.indexers.Put(x)
+	b := appendPart(x.buf[:0], what)
 	for _, p := range parts {
 		b = appendPart(b, p)
 	}
-	m, _ := v.indexers.Get().(hash.Hash)
-	if m == nil {
-		m = hmac.New(sha256.New, v.keys.index)
-	}
-	defer v.indexers.Put(m)
-	m.Reset()
-	m.Write(b)
-	return hex.EncodeToString(m.Sum(b[:0])[:20])
+	x.mac.Reset()
+	x.mac.Write(b)
+	b = x.mac.Sum(b[:0])
+	x.buf = b
+	return hex.EncodeToString(b[:20])
+}
+
+// indexer is a keyed hash for index, to be used again.
+type indexer struct {
+	mac hash.Hash
+	buf []byte
 }
 
 // MAC is HMAC-SHA256 of msg under the vault's key for label; processes of one vault prove themselves to each other by it.

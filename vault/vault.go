@@ -65,7 +65,7 @@ type Vault struct {
 	keys     derivedKeys
 	deks     dekCache
 	picks    pickCache
-	indexers sync.Pool // of hash.Hash, keyed for index
+	indexers sync.Pool // of *indexer
 	guards   guards
 
 	keyring *keyring
