@@ -122,7 +122,7 @@ func (v *Vault) unapproved(tx Tx, t Ticket, state ApprovalState) error {
 
 // spendable proves that a write may run under r.Approval on what was picked, and
 // answers what spends it: nil where nothing is to be spent. It writes nothing.
-func (v *Vault) spendable(tx Tx, r Request, p picked) (spend func() error, err error) {
+func (v *Vault) spendable(tx Tx, r Request, p *picked) (spend func() error, err error) {
 	a, err := v.approvalOf(tx, r.Caller, r.Approval)
 	if errors.Is(err, ErrNotFound) {
 		return nil, v.stands(tx, r, p)

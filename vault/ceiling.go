@@ -108,17 +108,17 @@ func (v *Vault) fit(c *Ceiling, p *picked) error {
 	case len(c.excess(vendor, granted)) == 0:
 		return nil
 	case len(c.Scopes) == 0, !p.narrows() && !c.Wider:
-		return v.tooWide(c, *p)
+		return v.tooWide(c, p)
 	case len(p.need.Groups) == 0:
 		p.need.Groups = eachOf(c.Scopes).Groups
-		return v.lacks(UnderScoped, *p, c.Scopes)
+		return v.lacks(UnderScoped, p, c.Scopes)
 	case p.narrows():
 		p.slim = slimOf(vendor, p.ask())
 	}
 	return nil
 }
 
-func (v *Vault) tooWide(c *Ceiling, p picked) error {
+func (v *Vault) tooWide(c *Ceiling, p *picked) error {
 	e := v.lacks(CannotNarrow, p, nil)
 	e.Excess = c.excess(p.conn.Provider(), provider.ParseScopes(p.row.Scopes))
 	return e
@@ -155,7 +155,7 @@ func (v *Vault) agreed(c *Ceiling, p *picked) error {
 		p.slim = slimOf(vendor, p.ask())
 		return nil
 	}
-	e := v.lacks(AgentNotAllowed, *p, nil)
+	e := v.lacks(AgentNotAllowed, p, nil)
 	if len(c.excess(vendor, granted)) == 0 { // else its page says that there is more
 		e.Options[0].Scopes = provider.Union(e.Options[0].Scopes, beyond)
 	}
@@ -178,13 +178,13 @@ func appendCeiling(b []byte, c *Ceiling) []byte {
 }
 
 // lasts says whether the token at hand lives for that long yet. One without a known end does.
-func (v *Vault) lasts(p picked, ttl time.Duration) bool {
+func (v *Vault) lasts(p *picked, ttl time.Duration) bool {
 	expires := p.out().expires
 	return ttl <= 0 || expires == 0 || expires-v.now() >= ttl.Milliseconds()
 }
 
 // lengthens says whether a refresh could bring a token that lives longer than the
 // one at hand: not where there is none to be had, nor right after the last one (G10).
-func (v *Vault) lengthens(p picked, ttl time.Duration) bool {
+func (v *Vault) lengthens(p *picked, ttl time.Duration) bool {
 	return !v.lasts(p, ttl) && p.row.RefreshCT != nil && !v.justNow(p)
 }

@@ -83,7 +83,7 @@ func (v *Vault) claim(ctx context.Context, w wanted) (*attempt, error) {
 			time.Sleep(5*time.Millisecond + rand.N(20*time.Millisecond))
 		case <-time.After(50*time.Millisecond + rand.N(200*time.Millisecond)):
 		case <-ctx.Done():
-			return nil, v.unreachable(w.picked, 0, ctx.Err())
+			return nil, v.unreachable(&w.picked, 0, ctx.Err())
 		}
 	}
 }
@@ -107,7 +107,7 @@ func (v *Vault) tryClaim(ctx context.Context, w wanted) (a *attempt, wait bool, 
 		if owner := now.row.LeaseOwner; owner != "" && owner != v.cfg.Instance && !w.asked && v.cfg.Rescue != nil {
 			return errLook
 		}
-		if err := v.mayTry(*now, w.stale, at); err != nil {
+		if err := v.mayTry(now, w.stale, at); err != nil {
 			return err
 		}
 		if now.tokens.refresh == "" {
@@ -145,7 +145,7 @@ func (v *Vault) claimable(tx Tx, w wanted) (*picked, error) {
 	if now.tokens, err = v.openTokens(tx, row); err != nil {
 		return nil, unlessDamaged(err) // the next pick quarantines it
 	}
-	if w.early && !v.early(*now) || !w.early && v.usable(*now, w.stale) && !v.lengthens(*now, w.ttl) {
+	if w.early && !v.early(now) || !w.early && v.usable(now, w.stale) && !v.lengthens(now, w.ttl) {
 		return nil, nil
 	}
 	return now, nil
@@ -195,7 +195,7 @@ func (v *Vault) leased(tx Tx, g GrantRow, at int64) bool {
 
 // mayTry keeps tries apart: 30 s and more after a failure, and 10 forced or
 // narrowing ones a minute. A failure from the future was before the clock was set back.
-func (v *Vault) mayTry(p picked, stale *provider.Bearer, at int64) error {
+func (v *Vault) mayTry(p *picked, stale *provider.Bearer, at int64) error {
 	if wait := pending(p.row, at); wait > 0 {
 		e := v.unreachable(p, wait, nil)
 		if operatorCode(p.row.LastError) {

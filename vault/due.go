@@ -45,7 +45,7 @@ func (v *Vault) due(ctx context.Context) (out []picked, err error) {
 			rows, err := tx.Upkeep().Due(v.now()+dueAhead.Milliseconds(), v.now()-dueUsed.Milliseconds(), v.now(), limit)
 			found = len(rows)
 			for _, row := range rows {
-				if p := (picked{row: row, conn: v.conns[row.Connection]}); v.ripe(p) {
+				if p := (picked{row: row, conn: v.conns[row.Connection]}); v.ripe(&p) {
 					out = append(out, p)
 				}
 			}
@@ -60,7 +60,7 @@ func (v *Vault) due(ctx context.Context) (out []picked, err error) {
 
 // ripe says whether a grant should be refreshed though nobody asks. A vendor
 // whose refresh kills the token before is asked only once that one is over.
-func (v *Vault) ripe(p picked) bool {
+func (v *Vault) ripe(p *picked) bool {
 	if !bound(p.row, p.conn) || p.row.LeaseOwner != "" || v.breakers.of(p.row.Connection).wait(v.cfg.Now()) > 0 {
 		return false
 	}

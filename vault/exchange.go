@@ -66,22 +66,23 @@ func (v *Vault) Exchange(ctx context.Context, r Request) (t *Token, err error) {
 		return nil, err
 	}
 	if r.Stale != nil {
-		return v.exchange(ctx, r, "")
+		return v.exchange(ctx, r, v.who(r), "")
 	}
-	key := v.pickKey(r)
+	w := v.who(r)
+	key := pickKey(r, w)
 	if p, ok := v.recall(key, r); ok {
 		if t, err := v.release(ctx, r, p); !errors.Is(err, errMoved) {
 			return t, err
 		}
 	}
-	return v.exchange(ctx, r, key)
+	return v.exchange(ctx, r, w, key)
 }
 
 // exchange picks, refreshes where that is needed, and releases. What it picks for the request as it came is remembered under key.
-func (v *Vault) exchange(ctx context.Context, r Request, key string) (*Token, error) {
+func (v *Vault) exchange(ctx context.Context, r Request, w who, key string) (*Token, error) {
 	account, renewed := r.Account, false
 	for range exchangeTries {
-		p, err := v.pick(ctx, r)
+		p, err := v.pickFor(ctx, r, w)
 		if err != nil {
 			return nil, err
 		}
@@ -99,7 +100,7 @@ func (v *Vault) exchange(ctx context.Context, r Request, key string) (*Token, er
 		if stale != nil && stale.Grant != p.row.ID {
 			stale = nil // refused for another account: says nothing about this one
 		}
-		again, err := v.renew(ctx, wanted{picked: p, stale: stale, ttl: r.MinTTL}, renewed)
+		again, err := v.renew(ctx, p, stale, r.MinTTL, renewed)
 		if err != nil {
 			return nil, err
 		}
@@ -119,17 +120,17 @@ func (v *Vault) exchange(ctx context.Context, r Request, key string) (*Token, er
 // renew refreshes a token that cannot go out as it is, and says whether the row
 // has moved on and must be read again. What the caller waits for with a token
 // that lives too short, or what the vendor does not give again, is one refresh: renewed says that it was.
-func (v *Vault) renew(ctx context.Context, w wanted, renewed bool) (again bool, err error) {
-	usable, lasts := v.usable(w.picked, w.stale), v.lasts(w.picked, w.ttl)
+func (v *Vault) renew(ctx context.Context, p *picked, stale *provider.Bearer, ttl time.Duration, renewed bool) (again bool, err error) {
+	usable, lasts := v.usable(p, stale), v.lasts(p, ttl)
 	switch {
 	case usable && lasts:
-		v.refreshEarly(ctx, w.picked)
+		v.refreshEarly(ctx, p)
 		return false, nil
-	case usable && (renewed || !v.lengthens(w.picked, w.ttl)):
-		return false, &ShortLivedError{Lives: time.Duration(w.out().expires-v.now()) * time.Millisecond}
+	case usable && (renewed || !v.lengthens(p, ttl)):
+		return false, &ShortLivedError{Lives: time.Duration(p.out().expires-v.now()) * time.Millisecond}
 	}
-	err = v.refresh(ctx, w)
-	if err != nil && w.stale == nil && lasts && temporary(err) && v.alive(w.picked) {
+	err = v.refresh(ctx, wanted{picked: *p, stale: stale, ttl: ttl})
+	if err != nil && stale == nil && lasts && temporary(err) && v.alive(p) {
 		return false, nil // the token at hand has some life left
 	}
 	return err == nil, err
@@ -176,7 +177,7 @@ func (v *Vault) Which(ctx context.Context, r Request) (Choice, error) {
 
 // release commits the entry, and then hands the token out: errMoved when what was
 // picked does not hold any more in the entry's own transaction.
-func (v *Vault) release(ctx context.Context, r Request, p picked) (*Token, error) {
+func (v *Vault) release(ctx context.Context, r Request, p *picked) (*Token, error) {
 	out := p.out()
 	entry := Entry{
 		Kind: "token.released", user: p.row.User, Agent: r.Agent, Connection: p.row.Connection,
@@ -209,7 +210,7 @@ func (v *Vault) release(ctx context.Context, r Request, p picked) (*Token, error
 }
 
 // mayRelease proves that the release is allowed yet, and spends what allows it once.
-func (v *Vault) mayRelease(tx Tx, epoch int64, r Request, p picked) error {
+func (v *Vault) mayRelease(tx Tx, epoch int64, r Request, p *picked) error {
 	if r.Approval == "" {
 		return v.holds(tx, epoch, r, p)
 	}
@@ -227,7 +228,7 @@ func (v *Vault) mayRelease(tx Tx, epoch int64, r Request, p picked) error {
 // revocation. At the epoch of the pick nothing has changed that it rests on. At
 // another one a remembered pick is worth nothing: another account may be the
 // default by now. One that was read a moment ago is compared with grant and access.
-func (v *Vault) holds(tx Tx, epoch int64, r Request, p picked) error {
+func (v *Vault) holds(tx Tx, epoch int64, r Request, p *picked) error {
 	switch {
 	case p.access.Once == "" && p.epoch == epoch && v.open(p.access, r.Call):
 		return nil
@@ -238,7 +239,7 @@ func (v *Vault) holds(tx Tx, epoch int64, r Request, p picked) error {
 }
 
 // still reads grant and access once more, and spends access for one call.
-func (v *Vault) still(tx Tx, r Request, p picked) error {
+func (v *Vault) still(tx Tx, r Request, p *picked) error {
 	g, err := tx.Grants().Get(p.row.ID)
 	if err != nil {
 		return movedIf(ErrNotFound, err)
@@ -263,7 +264,7 @@ func (v *Vault) still(tx Tx, r Request, p picked) error {
 }
 
 // noteUse has "last used" written with the next sync, once in a while.
-func (v *Vault) noteUse(p picked) {
+func (v *Vault) noteUse(p *picked) {
 	now := v.now()
 	if p.access.Once == "" && now-p.used.Load() > touchEvery.Milliseconds() && v.journal.use(v, p.access.ID, now) {
 		p.used.Store(now)

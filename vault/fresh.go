@@ -11,7 +11,7 @@ import (
 // that the API refused, and it lives beyond a margin of 60 s, or of a tenth of its life
 // where that is less. One that was refreshed just now goes out whatever the vendor said
 // of its life: else a vendor who says "one second" would be asked every second (G10).
-func (v *Vault) usable(p picked, stale *provider.Bearer) bool {
+func (v *Vault) usable(p *picked, stale *provider.Bearer) bool {
 	row, t := p.row, p.out()
 	if t.token == "" || row.Unverified || stale != nil && t.gen <= stale.Generation {
 		return false
@@ -25,13 +25,13 @@ func (v *Vault) usable(p picked, stale *provider.Bearer) bool {
 
 // justNow says whether the token at hand came from a refresh within the spacing of
 // refreshes, by this process's clock. That of a consent came from no refresh.
-func (v *Vault) justNow(p picked) bool {
+func (v *Vault) justNow(p *picked) bool {
 	age := v.now() - p.out().got
 	return p.row.AttemptAt != 0 && age >= 0 && age < spacing.Milliseconds()
 }
 
 // alive says whether the token at hand, though due, would still be taken.
-func (v *Vault) alive(p picked) bool {
+func (v *Vault) alive(p *picked) bool {
 	t := p.out()
 	return t.token != "" && !p.row.Unverified && (t.expires == 0 || v.now() < t.expires)
 }
@@ -40,7 +40,7 @@ func (v *Vault) alive(p picked) bool {
 // refreshed while it serves. Each grant has its own point between 75 and 85 %, the
 // same in every process, so that grants that were connected together do not fall due together.
 // A narrowed token is got anew when somebody asks for it.
-func (v *Vault) early(p picked) bool {
+func (v *Vault) early(p *picked) bool {
 	row := p.row
 	life := row.AccessExp - row.Refreshed
 	if row.AccessExp == 0 || life <= 0 || row.RefreshCT == nil || row.Unverified || row.NextTry > v.now() || p.slim != nil || v.justNow(p) {

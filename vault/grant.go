@@ -111,17 +111,19 @@ func (v *Vault) openTokens(tx Tx, g GrantRow) (t tokens, err error) {
 			return t, err
 		}
 	}
-	for column, into := range map[string]*string{colRefresh: &t.refresh, colAlt: &t.alt} {
-		if g.column(column) == nil {
-			continue
-		}
-		var r refreshSet
-		if err := v.openColumn(tx, g, column, &r); err != nil {
-			return t, err
-		}
-		*into = r.Token
+	if t.refresh, err = v.openRefresh(tx, g, colRefresh); err == nil {
+		t.alt, err = v.openRefresh(tx, g, colAlt)
 	}
-	return t, nil
+	return t, err
+}
+
+func (v *Vault) openRefresh(tx Tx, g GrantRow, column string) (string, error) {
+	if g.column(column) == nil {
+		return "", nil
+	}
+	var r refreshSet
+	err := v.openColumn(tx, g, column, &r)
+	return r.Token, err
 }
 
 // sealTokens puts t into g, sealed for g.Gen and g.Destination.
@@ -174,6 +176,7 @@ type account struct {
 	row     GrantRow
 	profile accountProfile
 	broken  bool
+	access  AccessRow // of the agent that asks, where one does
 }
 
 // errBroken says that a grant does not open.
@@ -198,23 +201,29 @@ func (v *Vault) accounts(tx Tx, user string) ([]account, error) {
 	}
 	out := make([]account, len(rows))
 	for i, r := range rows {
-		if out[i], err = v.withProfile(tx, r); err != nil {
+		out[i].row = r
+		if err := v.openProfile(tx, &out[i]); err != nil {
 			return nil, fmt.Errorf("listing accounts: %w", err)
 		}
 	}
 	return out, nil
 }
 
-// withProfile opens the profile. A row whose profile does not open was moved or
-// changed: it is shown as quarantined and never used (R71).
 func (v *Vault) withProfile(tx Tx, r GrantRow) (account, error) {
 	a := account{row: r}
-	err := v.openColumn(tx, r, colProfile, &a.profile)
+	err := v.openProfile(tx, &a)
+	return a, err
+}
+
+// openProfile opens the profile of a's row. A row whose profile does not open was moved
+// or changed: it is shown as quarantined and never used (R71).
+func (v *Vault) openProfile(tx Tx, a *account) error {
+	err := v.openColumn(tx, a.row, colProfile, &a.profile)
 	if damaged(err) {
-		a.broken = r.State == string(GrantActive)
+		a.broken = a.row.State == string(GrantActive)
 		a.row.State, err = string(GrantQuarantined), nil
 	}
-	return a, err
+	return err
 }
 
 // quarantine takes a grant that does not open out of use for good, with its audit entry.

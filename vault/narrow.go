@@ -48,7 +48,7 @@ func slimOf(p *provider.Provider, scopes []string) []string {
 }
 
 // narrows says whether a narrowed token could be had.
-func (p picked) narrows() bool {
+func (p *picked) narrows() bool {
 	return !p.unslim && p.row.RefreshCT != nil && p.conn.Provider().Refresh.Narrows != provider.NarrowsNot
 }
 

@@ -39,7 +39,7 @@ type outgoing struct {
 	gen, got, expires int64
 }
 
-func (p picked) out() outgoing {
+func (p *picked) out() outgoing {
 	switch {
 	case p.slim == nil:
 		t := p.tokens.access
@@ -52,7 +52,7 @@ func (p picked) out() outgoing {
 }
 
 // can is what the token that goes out can do.
-func (p picked) can() []string {
+func (p *picked) can() []string {
 	if p.slim != nil && p.narrow != nil {
 		return p.narrow.Scopes
 	}
@@ -60,7 +60,7 @@ func (p picked) can() []string {
 }
 
 // ask is what serves the need: of each group the first scope that the grant has, else the first.
-func (p picked) ask() []string {
+func (p *picked) ask() []string {
 	if p.cached {
 		return p.asked
 	}
@@ -83,43 +83,81 @@ type way struct {
 // pick finds the account and proves, in the order of the package comment, that
 // this agent may use it for this need. Its errors are *ConsentError. An account
 // that does not open is quarantined on the way (R71).
-func (v *Vault) pick(ctx context.Context, r Request) (p picked, err error) {
+func (v *Vault) pick(ctx context.Context, r Request) (*picked, error) {
+	return v.pickFor(ctx, r, v.who(r))
+}
+
+// who are the keys of a request's caller and agent.
+type who struct{ user, agent string }
+
+func (v *Vault) who(r Request) who {
+	return who{user: v.Pseudonym(r.Caller), agent: v.agentKey(r.Agent)}
+}
+
+func (v *Vault) pickFor(ctx context.Context, r Request, w who) (*picked, error) {
 	ways, err := v.waysOf(r)
 	if err != nil {
-		return p, err
+		return nil, err
 	}
+	var found *picked // of a reader that may be at it yet when ctx is done
 	var broken []string
-	err = v.store.View(ctx, func(tx Tx) error {
-		epoch, err := tx.Vault().Epoch()
-		if err != nil {
-			return err
-		}
-		all, err := v.accounts(tx, v.Pseudonym(r.Caller))
-		if err != nil {
-			return err
-		}
-		broken = nil
-		for _, a := range all {
-			if a.broken {
-				broken = append(broken, a.row.ID)
-			}
-		}
-		a, w, err := choose(r, ways, all)
-		if err != nil {
-			return err
-		}
-		p = picked{row: a.row, label: a.profile.label(), need: w.need, conn: w.conn, epoch: epoch, used: new(atomic.Int64), consent: a.profile.Consent}
-		err = v.prove(tx, r, &p)
-		p.used.Store(p.access.Used)
-		if errors.Is(err, errBroken) {
-			broken = append(broken, a.row.ID)
-		}
+	err = v.looks.at(ctx, v, func(tx Tx, epoch int64) (err error) {
+		found, broken, err = v.find(tx, epoch, r, w, ways)
 		return err
 	})
+	if err != nil && ctx.Err() != nil {
+		return nil, degraded(err)
+	}
 	for _, id := range broken {
 		v.quarantine(ctx, id)
 	}
-	return p, degraded(err)
+	if err != nil {
+		return nil, degraded(err)
+	}
+	return found, nil
+}
+
+// find is a pick's reading. It also answers the accounts that do not open.
+func (v *Vault) find(tx Tx, epoch int64, r Request, asks who, ways []way) (p *picked, broken []string, err error) {
+	all, err := v.held(tx, asks)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, a := range all {
+		if a.broken {
+			broken = append(broken, a.row.ID)
+		}
+	}
+	a, w, err := choose(r, ways, all)
+	if err != nil {
+		return nil, broken, err
+	}
+	p = &picked{
+		row: a.row, label: a.profile.label(), need: w.need, conn: w.conn, access: a.access,
+		epoch: epoch, used: new(atomic.Int64), consent: a.profile.Consent,
+	}
+	err = v.prove(tx, r, p)
+	p.used.Store(p.access.Used)
+	if errors.Is(err, errBroken) {
+		broken = append(broken, a.row.ID)
+	}
+	return p, broken, err
+}
+
+// held are a user's accounts, each with the access that the agent has to it.
+func (v *Vault) held(tx Tx, w who) ([]account, error) {
+	rows, err := tx.Access().Held(w.user, w.agent)
+	if err != nil {
+		return nil, fmt.Errorf("listing accounts: %w", err)
+	}
+	out := make([]account, len(rows))
+	for i, h := range rows {
+		out[i].row, out[i].access = h.Grant, h.Access
+		if err := v.openProfile(tx, &out[i]); err != nil {
+			return nil, fmt.Errorf("listing accounts: %w", err)
+		}
+	}
+	return out, nil
 }
 
 // ways are the connections that could serve, in the order of needs, then by name.
@@ -228,30 +266,29 @@ func newOptions(ways []way) []Option {
 func (v *Vault) prove(tx Tx, r Request, p *picked) error {
 	granted := provider.ParseScopes(p.row.Scopes)
 	if !bound(p.row, p.conn) {
-		return v.lacks(ConnChanged, *p, nil)
+		return v.lacks(ConnChanged, p, nil)
 	}
 	if reason := stateReason(GrantState(p.row.State)); reason != "" {
-		return v.lacks(reason, *p, nil)
+		return v.lacks(reason, p, nil)
 	}
 	if missing := p.conn.Provider().Missing(granted, p.need); len(missing) > 0 {
-		return v.lacks(UnderScoped, *p, missing)
+		return v.lacks(UnderScoped, p, missing)
 	}
 	err := v.fit(r.Ceiling, p)
 	if err != nil {
 		return err
 	}
-	p.access, err = tx.Access().Get(p.row.User, v.agentKey(r.Agent), p.row.ID)
-	allowed := false
-	if err == nil && !r.meant(p.access) {
-		e := v.lacks(AgentNotAllowed, *p, nil)
+	if p.access.ID == "" {
+		return v.lacks(AgentNotAllowed, p, nil)
+	}
+	if !r.meant(p.access) {
+		e := v.lacks(AgentNotAllowed, p, nil)
 		e.Err = ErrOtherAccess
 		return e
 	}
-	if err == nil {
-		allowed, err = v.allowed(tx, r, p)
-	}
-	if errors.Is(err, ErrNotFound) || err == nil && !allowed {
-		return v.lacks(AgentNotAllowed, *p, nil)
+	allowed, err := v.allowed(tx, r, p)
+	if err == nil && !allowed {
+		return v.lacks(AgentNotAllowed, p, nil)
 	}
 	if err != nil {
 		return err
@@ -261,7 +298,7 @@ func (v *Vault) prove(tx Tx, r Request, p *picked) error {
 	}
 	p.tokens, err = v.openTokens(tx, p.row)
 	if damaged(err) {
-		e := v.lacks(AccountChanged, *p, nil)
+		e := v.lacks(AccountChanged, p, nil)
 		e.Err = errBroken
 		return e
 	}
@@ -287,7 +324,7 @@ func stateReason(s GrantState) Reason {
 }
 
 // lacks is the ConsentError about a picked account.
-func (v *Vault) lacks(reason Reason, p picked, missing []string) *ConsentError {
+func (v *Vault) lacks(reason Reason, p *picked, missing []string) *ConsentError {
 	o := Option{
 		Connection: p.row.Connection, Grant: p.row.ID, Missing: missing, Scopes: p.ask(),
 		VendorNeeded: reason != AgentNotAllowed && reason != ApprovalRequired,

@@ -35,10 +35,10 @@ type kept struct {
 }
 
 // pickKey is all of a request that a pick depends on, each part with its length in front.
-func (v *Vault) pickKey(r Request) string {
+func pickKey(r Request, w who) string {
 	b := make([]byte, 0, 512)
-	b = appendPart(b, v.Pseudonym(r.Caller))
-	b = appendPart(b, v.agentKey(r.Agent))
+	b = appendPart(b, w.user)
+	b = appendPart(b, w.agent)
 	b = appendPart(b, r.Account)
 	b = appendCeiling(b, r.Ceiling)
 	for _, n := range r.Needs {
@@ -75,7 +75,8 @@ func (c *pickCache) get(key string) (*kept, bool) {
 // put keeps a pick, if it holds for every exchange of its kind until the epoch
 // moves or a clock says otherwise: access for one call does not, nor does a row
 // that has something to mend first.
-func (c *pickCache) put(key string, p picked) {
+func (c *pickCache) put(key string, from *picked) {
+	p := *from
 	if p.access.Once != "" || p.row.AuditGap || p.row.Unverified || p.row.AccessCT == nil || p.slim != nil && p.narrow == nil {
 		return
 	}
@@ -133,14 +134,14 @@ func (c *pickCache) move(epoch int64) {
 // recall answers a kept pick with its access token opened, if the clock still
 // allows it and the token is not to be refreshed: no transaction is needed for
 // that. Whether the row still is what it was shows in the release's own transaction.
-func (v *Vault) recall(key string, r Request) (picked, bool) {
+func (v *Vault) recall(key string, r Request) (*picked, bool) {
 	k, ok := v.picks.get(key)
 	if !ok {
-		return picked{}, false
+		return nil, false
 	}
-	p := k.picked
-	if !r.meant(p.access) || !v.reopen(&p) {
-		return p, false
+	p := new(k.picked)
+	if !r.meant(p.access) || !v.reopen(p) {
+		return nil, false
 	}
 	return p, v.usable(p, nil) && !v.early(p) && v.lasts(p, r.MinTTL) && v.open(p.access, r.Call)
 }

@@ -24,7 +24,7 @@ func (v *Vault) unchecked(next *picked, g *provider.Grant) {
 // verify checks whose account an unverified token set is of. What checks out may
 // go out; what does not is quarantined, its refresh token kept; where the keys
 // cannot be reached the set stays as it is, and the next call checks again. Its errors are *ConsentError and the store's.
-func (v *Vault) verify(ctx context.Context, p picked) error {
+func (v *Vault) verify(ctx context.Context, p *picked) error {
 	row, account, err := v.unverified(ctx, p)
 	if err != nil || row == nil {
 		return err
@@ -52,7 +52,7 @@ func (v *Vault) verify(ctx context.Context, p picked) error {
 }
 
 // unverified reads what is to be checked: nil where there is nothing any more.
-func (v *Vault) unverified(ctx context.Context, p picked) (out *picked, account string, err error) {
+func (v *Vault) unverified(ctx context.Context, p *picked) (out *picked, account string, err error) {
 	err = v.store.View(ctx, func(tx Tx) error {
 		out = nil
 		row, err := tx.Grants().Get(p.row.ID)

@@ -67,14 +67,14 @@ func (v *Vault) refresh(ctx context.Context, w wanted) error {
 // refreshEarly refreshes a grant behind the back of a call that is served with
 // the token at hand, where four fifths of that one's life are over. A vendor whose
 // refresh kills the token before is asked only when it must be: the call would use a dead one.
-func (v *Vault) refreshEarly(ctx context.Context, p picked) {
+func (v *Vault) refreshEarly(ctx context.Context, p *picked) {
 	if !v.early(p) || p.conn.Provider().Refresh.KillsAccess || v.breakers.of(p.row.Connection).wait(v.cfg.Now()) > 0 {
 		return
 	}
 	if _, running := v.earlies.LoadOrStore(p.row.ID, true); running || !v.work.enter() {
 		return
 	}
-	v.refreshBeside(context.WithoutCancel(ctx), p)
+	v.refreshBeside(context.WithoutCancel(ctx), *p)
 }
 
 func (v *Vault) refreshBeside(ctx context.Context, p picked) {
@@ -95,10 +95,10 @@ func (v *Vault) refreshOnce(ctx context.Context, w wanted) error {
 		return err
 	}
 	if w.row.Unverified {
-		return v.verify(ctx, w.picked)
+		return v.verify(ctx, &w.picked)
 	}
 	for {
-		if err := v.preflight(ctx, w.picked); err != nil {
+		if err := v.preflight(ctx, &w.picked); err != nil {
 			return err
 		}
 		hit("before_claim")
@@ -115,7 +115,7 @@ func (v *Vault) refreshOnce(ctx context.Context, w wanted) error {
 
 // preflight proves, before anything is spent, that what comes can be kept: in the
 // store, and in the emergency journal. It also looks for what a process that is gone has left there.
-func (v *Vault) preflight(ctx context.Context, p picked) error {
+func (v *Vault) preflight(ctx context.Context, p *picked) error {
 	if wait := v.breakers.of(p.row.Connection).wait(v.cfg.Now()); wait > 0 {
 		return v.unreachable(p, wait, errBreaker)
 	}
@@ -138,7 +138,7 @@ func (v *Vault) spend(ctx context.Context, a *attempt) error {
 	for {
 		b := v.breakers.of(a.p.row.Connection)
 		if wait := b.enter(v.cfg.Now()); wait > 0 {
-			return errors.Join(v.unclaim(ctx, a), v.unreachable(a.p, wait, errBreaker))
+			return errors.Join(v.unclaim(ctx, a), v.unreachable(&a.p, wait, errBreaker))
 		}
 		grant, err := a.p.redeem(ctx)
 		hit("after_answer")
@@ -149,7 +149,7 @@ func (v *Vault) spend(ctx context.Context, a *attempt) error {
 				return err
 			}
 			v.complainOfNarrowing(a.p, grant)
-			return v.verify(ctx, a.p)
+			return v.verify(ctx, &a.p)
 		}
 		if a, err = v.refused(ctx, a, err); a == nil || err != nil {
 			return err
@@ -157,7 +157,7 @@ func (v *Vault) spend(ctx context.Context, a *attempt) error {
 	}
 }
 
-func (v *Vault) unreachable(p picked, after time.Duration, err error) *ConsentError {
+func (v *Vault) unreachable(p *picked, after time.Duration, err error) *ConsentError {
 	e := v.lacks(ProviderUnreachable, p, nil)
 	e.RetryAfter, e.Err = after, err
 	return e

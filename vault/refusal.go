@@ -66,7 +66,7 @@ func (v *Vault) refused(ctx context.Context, a *attempt, cause error) (*attempt,
 	case operatorCode(r.cause.Code):
 		return nil, v.misconfigured(r)
 	}
-	return nil, v.unreachable(a.p, r.wait, r.cause)
+	return nil, v.unreachable(&a.p, r.wait, r.cause)
 }
 
 // misconfigured is the operator's to mend. They hear of it loudly, and not at every call.
@@ -75,7 +75,7 @@ func (v *Vault) misconfigured(r *refusal) error {
 		v.log.Error("the vendor refuses the client registration: no account of this connection can be refreshed until it is mended",
 			"connection", r.row.Connection, "code", r.cause.Code)
 	}
-	e := v.unreachable(r.a.p, r.wait, r.cause)
+	e := v.unreachable(&r.a.p, r.wait, r.cause)
 	e.Reason = ConnMisconfigured
 	return e
 }

@@ -74,7 +74,7 @@ func (v *Vault) decodeStanding(tx Tx, rec Record) (s Standing, err error) {
 }
 
 // stands says whether r.Approval is the standing approval of its agent, tool and account.
-func (v *Vault) stands(tx Tx, r Request, p picked) error {
+func (v *Vault) stands(tx Tx, r Request, p *picked) error {
 	s, err := v.standing(tx, p.row.User, r.Agent, r.Tool, p.row.ID)
 	if err == nil && s.ID == r.Approval {
 		return nil

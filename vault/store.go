@@ -29,6 +29,8 @@ type Store interface {
 	// Append is an Update that writes nothing but audit entries. When it answers nil they outlive this process,
 	// and the machine once a later Update is done: whoever appends sees to one within 250 ms.
 	Append(ctx context.Context, fn func(tx Tx) error) error
+	// Readers is how many Views are worth running at once: more of them wait for each other.
+	Readers() int
 	// Check proves that the store can take a synced write now (readiness, and before a refresh token is spent).
 	Check(ctx context.Context) error
 	// Close waits for transactions in flight.
@@ -231,8 +233,18 @@ type AccessRow struct {
 	Used    int64
 }
 
+// HeldRow is a grant with the access that one agent has to it. Of the grant it has
+// what an exchange looks at: AccountKey, GrantedBy, RefreshFP, AltUntil, LeaseSeq, LeaseUntil,
+// AttemptPhase, LastError and Used are zero. It cannot be swapped.
+type HeldRow struct {
+	Grant  GrantRow
+	Access AccessRow // zero = none
+}
+
 // AccessRows are the permissions of agents.
 type AccessRows interface {
+	// Held answers a user's grants, the oldest first, each with the access of an agent.
+	Held(user, agent string) ([]HeldRow, error)
 	// Get answers the access of an agent to a grant, or ErrNotFound.
 	Get(user, agent, grant string) (AccessRow, error)
 	// List answers a user's rows.

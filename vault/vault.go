@@ -64,6 +64,7 @@ type Vault struct {
 	root     *seal.DEK
 	keys     derivedKeys
 	deks     dekCache
+	looks    looks
 	picks    pickCache
 	indexers sync.Pool // of *indexer
 	guards   guards

@@ -1,6 +1,12 @@
 package sqlstore
 
-import "github.com/grantry/grantry/vault"
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/grantry/grantry/vault"
+)
 
 type accessRows struct{ *tx }
 
@@ -8,6 +14,12 @@ const (
 	accessColumns = `id, user_key, agent, grant_id, scopes, expires, once, agent_ct, created, used`
 
 	queryAccess = `SELECT ` + accessColumns + ` FROM access WHERE user_key = $1 AND agent = $2 AND grant_id = $3`
+
+	queryHeld = `SELECT g.id, g.connection, g.destination, g.state, g.gen, g.scopes, g.is_default, g.profile_ct, g.access_ct, g.access_exp,
+			g.refresh_ct, g.alt_ct, g.lease_owner, g.attempt_at, g.next_try, g.fail_count, g.audit_gap, g.unverified, g.created, g.updated, g.refreshed,
+			coalesce(a.id, ''), coalesce(a.scopes, ''), coalesce(a.expires, 0), coalesce(a.once, ''), a.agent_ct, coalesce(a.created, 0), coalesce(a.used, 0)
+		FROM grants g LEFT JOIN access a ON a.user_key = g.user_key AND a.agent = $1 AND a.grant_id = g.id
+		WHERE g.user_key = $2`
 
 	queryAccessOf = `SELECT ` + accessColumns + ` FROM access WHERE user_key = $1 ORDER BY created, id`
 
@@ -25,7 +37,7 @@ const (
 )
 
 func accessQueries() []string {
-	return []string{queryAccess, queryAccessOf, queryFindAccess, queryPutAccess, queryTouchAccess, queryTouchGrant, queryDeleteAccess}
+	return []string{queryAccess, queryHeld, queryAccessOf, queryFindAccess, queryPutAccess, queryTouchAccess, queryTouchGrant, queryDeleteAccess}
 }
 
 func scanAccess(s scanner) (a vault.AccessRow, err error) {
@@ -65,4 +77,27 @@ func (r accessRows) Touch(id, from, once string, used int64) error {
 func (r accessRows) Delete(user, id string) error {
 	r.changed()
 	return r.execOne(vault.ErrNotFound, "deleting access", queryDeleteAccess, user, id)
+}
+
+func (r accessRows) Held(user, agent string) ([]vault.HeldRow, error) {
+	var held []vault.HeldRow
+	err := r.each("listing grants with access", queryHeld, []any{agent, user}, func(s scanner) error {
+		held = append(held, vault.HeldRow{})
+		h := &held[len(held)-1]
+		g, a := &h.Grant, &h.Access
+		err := s.Scan(&g.ID, &g.Connection, &g.Destination, &g.State, &g.Gen, &g.Scopes, &g.IsDefault, &g.ProfileCT, &g.AccessCT, &g.AccessExp,
+			&g.RefreshCT, &g.AltCT, &g.LeaseOwner, &g.AttemptAt, &g.NextTry, &g.FailCount, &g.AuditGap, &g.Unverified, &g.Created, &g.Updated, &g.Refreshed,
+			&a.ID, &a.Scopes, &a.Expires, &a.Once, &a.AgentCT, &a.Created, &a.Used)
+		if g.User = user; a.ID != "" {
+			a.User, a.Agent, a.Grant = user, agent, g.ID
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(held, func(a, b vault.HeldRow) int {
+		return cmp.Or(cmp.Compare(a.Grant.Created, b.Grant.Created), strings.Compare(a.Grant.ID, b.Grant.ID))
+	})
+	return held, nil
 }

@@ -105,7 +105,7 @@ func (f *sqliteFile) prepareFile(ctx context.Context) error {
 func (f *sqliteFile) openPool(ctx context.Context, r role) (p pool, err error) {
 	n := 1
 	if r == reading {
-		n = readers
+		n = readPool
 	}
 	p = pool{readOnly: r == reading, unsynced: r == appending, seats: &seats{taken: make(chan struct{}, n)}}
 	if p.db, err = f.openDB(r, n+1); err != nil { // one for what is no transaction

@@ -100,6 +100,9 @@ func (d *postgres) lock(ctx context.Context, t *tx, p pool) error {
 	return nil
 }
 
+// readers wait for the server, not for a processor of this machine.
+func (d *postgres) readers() int { return readPool }
+
 // commit asks the server what became of a commit whose answer was lost: a token
 // that is stored must not be taken for one that is not, nor the other way round.
 func (d *postgres) commit(t *tx) error {

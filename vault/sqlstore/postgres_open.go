@@ -69,7 +69,7 @@ func openPostgresWith(ctx context.Context, cfg PostgresConfig, migrations fs.FS)
 		db.SetMaxIdleConns(connections)
 		return db
 	}
-	d := &postgres{ask: db(readers), idleLimit: defaultIdleLimit, server: server, teller: teller{id: rand.Text()}}
+	d := &postgres{ask: db(readPool), idleLimit: defaultIdleLimit, server: server, teller: teller{id: rand.Text()}}
 	s := &Store{dialect: d, writer: pool{db: db(1)}, reader: pool{db: d.ask, readOnly: true}, turn: make(chan struct{}, 1)}
 	s.appender = pool{db: s.writer.db, unsynced: true}
 	if err := errors.Join(d.migrate(ctx, cfg.Logger, migrations), ctx.Err()); err != nil {

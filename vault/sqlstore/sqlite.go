@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net/url"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -185,6 +186,10 @@ func (f *sqliteFile) checkpoint(ctx context.Context, writer *sql.DB) error {
 	}
 	return setBusyTimeout(ctx, conn, f.cfg.BusyTimeout)
 }
+
+// readers leaves as many processors to those who write and encrypt: every thread
+// beyond the processors waits for a slice of the kernel's time, some milliseconds.
+func (f *sqliteFile) readers() int { return min(max(1, runtime.GOMAXPROCS(0)/2), readPool) }
 
 func (f *sqliteFile) room() error {
 	free, err := freeSpace(filepath.Dir(f.cfg.Path))

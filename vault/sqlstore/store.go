@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	readers  = 4
+	readPool = 4 // connections for Views
 	attempts = 3
 
 	queryProbe = `INSERT INTO probe (id, n) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET n = probe.n + 1`
@@ -50,6 +50,8 @@ type dialect interface {
 	again(conn *sql.Conn, err error) bool
 	// checkpoint has what was deleted leave the disk, where that can be asked for.
 	checkpoint(ctx context.Context, writer *sql.DB) error
+	// readers is how many transactions that only read are worth running at once.
+	readers() int
 	// room answers ErrNoSpace where the next write may not fit, as far as can be seen.
 	room() error
 }
@@ -61,6 +63,9 @@ type pool struct {
 	readOnly bool
 	unsynced bool // a commit outlives the process, and the machine once a later one on another pool is synced
 }
+
+// Readers is how many Views are worth running at once.
+func (s *Store) Readers() int { return s.dialect.readers() }
 
 // View runs fn on a snapshot; it cannot write.
 func (s *Store) View(ctx context.Context, fn func(tx vault.Tx) error) error {

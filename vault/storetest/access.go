@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/grantry/grantry/vault"
@@ -11,6 +12,7 @@ func RunAccess(t *testing.T, open func(t *testing.T) vault.Store) {
 	cases(t, open, map[string]func(*testing.T, vault.Store){
 		"put and get": accessPut,
 		"list":        accessList,
+		"held":        accessHeld,
 		"touch":       accessTouch,
 		"delete":      accessDelete,
 		"once": func(t *testing.T, s vault.Store) {
@@ -51,6 +53,44 @@ func accessPut(t *testing.T, s vault.Store) {
 	if err := s.Update(t.Context(), func(tx vault.Tx) error { return tx.Access().Put(accessRow("a3", "agent", "g2")) }); err == nil {
 		t.Error("access to a grant that is not there was stored")
 	}
+}
+
+func accessHeld(t *testing.T, s vault.Store) {
+	addUsers(t, s, "alice", "bob")
+	grants := map[string]vault.GrantRow{}
+	update(t, s, func(tx vault.Tx) error {
+		for i, id := range []string{"g3", "g2", "g1", "g0"} {
+			g := grantRow(id, "alice")
+			g.ProfileCT = []byte("profile of " + id)
+			if g.Created = now - int64(i/2); id == "g0" {
+				g = vault.GrantRow{ID: id, User: "bob", Connection: "slack", AccountKey: "k", State: "active"}
+			}
+			if err := tx.Grants().Insert(g); err != nil {
+				return err
+			}
+			g.AccountKey, g.GrantedBy, g.RefreshFP, g.AltUntil = "", "", nil, 0
+			g.LeaseSeq, g.LeaseUntil, g.AttemptPhase, g.LastError, g.Used = 0, 0, "", "", 0
+			grants[id] = g
+		}
+		return nil
+	})
+	first, others := accessRow("a1", "agent", "g1"), accessRow("a2", "other", "g2")
+	update(t, s, func(tx vault.Tx) error { return errors.Join(tx.Access().Put(first), tx.Access().Put(others)) })
+	for _, of := range []struct {
+		user, agent string
+		want        []vault.HeldRow
+	}{
+		{"alice", "agent", []vault.HeldRow{{Grant: grants["g1"], Access: first}, {Grant: grants["g2"]}, {Grant: grants["g3"]}}},
+		{"alice", "other", []vault.HeldRow{{Grant: grants["g1"]}, {Grant: grants["g2"], Access: others}, {Grant: grants["g3"]}}},
+		{"bob", "agent", []vault.HeldRow{{Grant: grants["g0"]}}},
+		{"carol", "agent", nil},
+		{"no\x00text", "agent", nil},
+	} {
+		got := read(t, s, func(tx vault.Tx) ([]vault.HeldRow, error) { return tx.Access().Held(of.user, of.agent) })
+		same(t, "what "+of.agent+" has of "+of.user, of.want, got)
+	}
+	held := read(t, s, func(tx vault.Tx) ([]vault.HeldRow, error) { return tx.Access().Held("alice", "agent") })
+	updateErr(t, s, vault.ErrConflict, func(tx vault.Tx) error { return tx.Grants().Swap(held[0].Grant, held[0].Grant.Gen) })
 }
 
 func accessList(t *testing.T, s vault.Store) {
