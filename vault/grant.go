@@ -209,6 +209,7 @@ func (v *Vault) accounts(tx Tx, user string) ([]account, error) {
 	return out, nil
 }
 
+// withProfile is a row as an account, with its profile opened.
 func (v *Vault) withProfile(tx Tx, r GrantRow) (account, error) {
 	a := account{row: r}
 	err := v.openProfile(tx, &a)
