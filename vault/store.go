@@ -111,9 +111,12 @@ type VaultRows interface {
 	SetSetting(name string, value []byte) error
 	// Now is the clock that all machines on this store share, and 0 where the store lies in one machine and has none of its own.
 	Now() (int64, error)
-	// Epoch counts the transactions that changed a grant (but for its lease and last use), an access (but for its last use) or a user.
+	// Epoch grows with every transaction that changed a grant (but for its lease and last use), an access (but for its last use) or removed a user.
 	// What was read at one epoch holds in every transaction that sees the same one: none of them can then overtake a change.
 	Epoch() (int64, error)
+	// Changed answers whose rows they changed since an epoch, some more than once. all says that anybody's may have: it was too many, or too
+	// long ago, or the store never had that epoch, as one that lost its last transactions.
+	Changed(since int64) (users []string, all bool, err error)
 }
 
 // ProcessRow is a process that has this vault open.

@@ -58,14 +58,18 @@ func (r accessRows) Find(id string) (vault.AccessRow, error) {
 }
 
 func (r accessRows) Put(a vault.AccessRow) error {
-	r.changed()
+	r.changed(a.User)
 	return r.execOne(vault.ErrConflict, "writing access", queryPutAccess,
 		a.ID, a.User, a.Agent, a.Grant, a.Scopes, a.Expires, a.Once, a.AgentCT, a.Created, a.Used)
 }
 
 func (r accessRows) Touch(id, from, once string, used int64) error {
 	if once != from {
-		r.changed()
+		a, err := r.Find(id)
+		if err != nil {
+			return conflict(err)
+		}
+		r.changed(a.User)
 	}
 	if err := r.execOne(vault.ErrConflict, "touching access", queryTouchAccess, once, used, id, from); err != nil {
 		return err
@@ -75,7 +79,7 @@ func (r accessRows) Touch(id, from, once string, used int64) error {
 }
 
 func (r accessRows) Delete(user, id string) error {
-	r.changed()
+	r.changed(user)
 	return r.execOne(vault.ErrNotFound, "deleting access", queryDeleteAccess, user, id)
 }
 

@@ -84,7 +84,7 @@ func (c *copier) all(ctx context.Context) error {
 			return fmt.Errorf("table %s: %w", tb.name, err)
 		}
 	}
-	c.dst.changed()
+	c.dst.changed(everybody)
 	return c.dst.Vault().SetSetting(vault.HomeSetting, []byte(vault.CopyMark))
 }
 

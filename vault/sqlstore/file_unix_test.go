@@ -80,7 +80,7 @@ func TestBackupMode(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	info, err := os.Stat(path + ".v3.bak")
+	info, err := os.Stat(backupOf(t, path))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,7 +68,7 @@ func (r grantRows) List(f vault.GrantFilter) ([]vault.GrantRow, error) {
 }
 
 func (r grantRows) Insert(g vault.GrantRow) error {
-	r.changed()
+	r.changed(g.User)
 	return r.execOne(vault.ErrConflict, "inserting grant", queryInsertGrant,
 		g.ID, g.User, g.Connection, g.Destination, g.AccountKey, g.State, g.Gen, g.Scopes, integer(g.IsDefault), g.GrantedBy,
 		g.ProfileCT, g.AccessCT, g.AccessExp, g.RefreshCT, g.RefreshFP, g.AltCT, g.AltUntil,
@@ -79,7 +79,7 @@ func (r grantRows) Insert(g vault.GrantRow) error {
 // Swap also answers vault.ErrConflict when g is of another user, connection or
 // account than the row: these never change.
 func (r grantRows) Swap(g vault.GrantRow, gen int64) error {
-	r.changed()
+	r.changed(g.User)
 	return r.execOne(vault.ErrConflict, "swapping grant", querySwapGrant,
 		g.Destination, g.State, g.Gen, g.Scopes, integer(g.IsDefault), g.GrantedBy,
 		g.ProfileCT, g.AccessCT, g.AccessExp, g.RefreshCT, g.RefreshFP, g.AltCT, g.AltUntil,

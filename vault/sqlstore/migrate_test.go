@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -68,7 +69,7 @@ func TestNewerSchema(t *testing.T) {
 	raw(t, path, "PRAGMA user_version = 99")
 	refuses(t, path, func(err error) bool {
 		var newer *sqlstore.SchemaError
-		return errors.As(err, &newer) && newer.Have == 99 && newer.Known == 3
+		return errors.As(err, &newer) && newer.Have == 99 && newer.Known == newest(t)
 	})
 }
 
@@ -88,7 +89,7 @@ func TestNewerMigrations(t *testing.T) {
 	raw(t, path, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (7, 1)")
 	refuses(t, path, func(err error) bool {
 		var newer *sqlstore.SchemaError
-		return errors.As(err, &newer) && newer.Have == 7 && newer.Known == 3
+		return errors.As(err, &newer) && newer.Have == 7 && newer.Known == newest(t)
 	})
 }
 
@@ -143,9 +144,21 @@ func TestDamage(t *testing.T) {
 	refuses(t, path, func(err error) bool { return errors.Is(err, sqlstore.ErrCorrupt) })
 }
 
+// newest is the version of the schema that this program makes.
+func newest(t *testing.T) int64 {
+	t.Helper()
+	return int64(len(migrationsOf(t, "sqlite")))
+}
+
+// backupOf is where a database is kept as it was before a migration that this program does not have.
+func backupOf(t *testing.T, path string) string {
+	t.Helper()
+	return fmt.Sprintf("%s.v%d.bak", path, newest(t))
+}
+
 // future are the migrations with one more, that ends with last.
 func future(t *testing.T, last string) fs.FS {
-	return withMigration(t, "sqlite", "PRAGMA user_version = 4;\nCREATE TABLE later (a TEXT NOT NULL) STRICT;\n"+last)
+	return withMigration(t, "sqlite", fmt.Sprintf("PRAGMA user_version = %d;\n", newest(t)+1)+"CREATE TABLE later (a TEXT NOT NULL) STRICT;\n"+last)
 }
 
 // withMigration are a database's migrations and one more.
@@ -155,7 +168,7 @@ func withMigration(t *testing.T, database, body string) fs.FS {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := fstest.MapFS{"00004_later.sql": {Data: []byte("-- +goose Up\n" + body)}}
+	out := fstest.MapFS{fmt.Sprintf("%05d_later.sql", newest(t)+1): {Data: []byte("-- +goose Up\n" + body)}}
 	for _, name := range names {
 		data, err := os.ReadFile(name)
 		if err != nil {
@@ -188,7 +201,7 @@ func TestMigrationBacksUp(t *testing.T) {
 	t.Parallel()
 	path := newPath(t)
 	withSetting(t, path)
-	backup := path + ".v3.bak"
+	backup := backupOf(t, path)
 	if err := os.WriteFile(backup, []byte("of an earlier attempt"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +215,7 @@ func TestMigrationBacksUp(t *testing.T) {
 	}
 	refuses(t, path, func(err error) bool {
 		var newer *sqlstore.SchemaError
-		return errors.As(err, &newer) && newer.Have == 4
+		return errors.As(err, &newer) && newer.Have == newest(t)+1
 	})
 	readSetting(t, openStore(t, backup))
 }
@@ -221,7 +234,7 @@ func TestFailedMigration(t *testing.T) {
 // TestMigrationMustSetItsVersion notices a migration whose author forgot.
 func TestMigrationMustSetItsVersion(t *testing.T) {
 	t.Parallel()
-	_, err := sqlstore.OpenWith(t.Context(), sqlstore.Config{Path: newPath(t)}, future(t, "PRAGMA user_version = 3;\n"))
+	_, err := sqlstore.OpenWith(t.Context(), sqlstore.Config{Path: newPath(t)}, future(t, fmt.Sprintf("PRAGMA user_version = %d;\n", newest(t))))
 	var setting *sqlstore.SettingError
 	if !errors.As(err, &setting) || setting.Name != "user_version" {
 		t.Errorf("err = %v, want a SettingError of user_version", err)

@@ -74,7 +74,7 @@ func (d *postgres) begin(ctx context.Context, s *seat, p pool) (*tx, error) {
 		end()
 		return nil, err
 	}
-	t := &tx{ctx: inside, sql: started, run: onServer{started}, server: started, end: end, life: notedLife(s.conn), epoch: queryEpoch, now: serverClock}
+	t := &tx{ctx: inside, sql: started, run: onServer{started}, server: started, end: end, life: notedLife(s.conn), now: serverClock}
 	if !p.readOnly {
 		if err := d.lock(ctx, t, p); err != nil {
 			d.rollback(t)

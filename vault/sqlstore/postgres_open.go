@@ -194,7 +194,7 @@ func (d *postgres) migrate(ctx context.Context, log *slog.Logger, dir fs.FS) err
 func schemaVersion(ctx context.Context, t *sql.Tx) (version int64, err error) {
 	const find = `SELECT count(*) FILTER (WHERE tablename = $1), count(*) FILTER (WHERE tablename <> $1)
 		FROM pg_tables WHERE schemaname = current_schema()
-		AND tablename IN ($1, 'users', 'data_keys', 'settings', 'grants', 'access', 'records', 'audit', 'probe', 'processes', 'epoch')`
+		AND tablename IN ($1, 'users', 'data_keys', 'settings', 'grants', 'access', 'records', 'audit', 'probe', 'processes', 'epoch', 'changes')`
 	var versions, tables int64
 	if err := t.QueryRowContext(ctx, find, versionTable).Scan(&versions, &tables); err != nil {
 		return 0, err

@@ -220,7 +220,7 @@ func (f *sqliteFile) begin(ctx context.Context, s *seat, p pool) (*tx, error) {
 	if _, err := s.exec(ctx, query, nil); err != nil {
 		return nil, err
 	}
-	return &tx{ctx: ctx, run: s, sql: s.conn, seat: s, epoch: queryEpoch, now: noClock}, nil
+	return &tx{ctx: ctx, run: s, sql: s.conn, seat: s, now: noClock}, nil
 }
 
 func (f *sqliteFile) commit(t *tx) error {

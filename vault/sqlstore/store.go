@@ -208,10 +208,8 @@ func (s *Store) transact(ctx context.Context, p pool, fn func(tx vault.Tx) error
 	if err := fn(t); err != nil {
 		return false, err
 	}
-	if t.dirty {
-		if _, err := t.exec(queryNextEpoch); err != nil {
-			return false, fmt.Errorf("counting the epoch: %w", err)
-		}
+	if err := t.moveEpoch(); err != nil {
+		return false, fmt.Errorf("moving the epoch: %w", err)
 	}
 	if err := s.dialect.commit(t); err != nil {
 		return false, fmt.Errorf("committing: %w", err)

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,11 +26,10 @@ type tx struct {
 	id     string // the number that the server gave it
 	life   string // the life of the server in which it did
 
-	dirty bool                     // something changed that a release must not overtake
-	news  bool                     // something changed that another process may wait for
-	epoch string                   // the query that reads the epoch
-	now   func(*tx) (int64, error) // the clock that all machines share
-	heads map[string]int64         // of the audit, as this transaction knows them
+	changes []string                 // users of whose rows something changed that a release must not overtake
+	news    bool                     // something changed that another process may wait for
+	now     func(*tx) (int64, error) // the clock that all machines share
+	heads   map[string]int64         // of the audit, as this transaction knows them
 }
 
 // over is the context of transactions on a file that have ended: nothing runs in it.
@@ -38,9 +38,6 @@ var over = func() context.Context {
 	cancel()
 	return ctx
 }()
-
-// changed counts the epoch on with the commit, and tells other processes.
-func (t *tx) changed() { t.dirty, t.news = true, true }
 
 // noClock is that of a store in one machine: the process's own will do.
 func noClock(*tx) (int64, error) { return 0, nil }
@@ -96,7 +93,7 @@ func (t *tx) Processes() vault.ProcessRows { return processRows{t} }
 // queries are all that the store runs inside of transactions.
 func queries() []string {
 	return slices.Concat([]string{queryProbe}, userQueries(), keyQueries(), grantQueries(), upkeepQueries(), accessQueries(),
-		recordQueries(), auditQueries(), vaultQueries(), processQueries())
+		recordQueries(), auditQueries(), vaultQueries(), epochQueries(), processQueries())
 }
 
 // exec answers the number of rows that query changed.
@@ -187,6 +184,14 @@ func storable(args []any) bool {
 		}
 	}
 	return true
+}
+
+// conflict is err, and vault.ErrConflict where the row that a change is for is gone.
+func conflict(err error) error {
+	if errors.Is(err, vault.ErrNotFound) {
+		return vault.ErrConflict
+	}
+	return err
 }
 
 // integer is a boolean as both databases store it here.

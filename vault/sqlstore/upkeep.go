@@ -38,6 +38,10 @@ func (r upkeepRows) Alternates(until int64, limit int) ([]vault.GrantRow, error)
 }
 
 func (r upkeepRows) Delete(id string, gen int64) error {
-	r.changed()
+	g, err := grantRows(r).Get(id)
+	if err != nil {
+		return conflict(err)
+	}
+	r.changed(g.User)
 	return r.execOne(vault.ErrConflict, "deleting grant", queryDeleteGrant, id, gen)
 }

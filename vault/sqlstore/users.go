@@ -51,7 +51,7 @@ func (r userRows) List(after string, limit int) ([]vault.UserRow, error) {
 
 // Delete leaves keys, grants and access to the foreign keys.
 func (r userRows) Delete(key string) error {
-	r.changed()
+	r.changed(key)
 	if _, err := r.exec(queryDeleteRecordsOf, key); err != nil {
 		return err
 	}

@@ -8,14 +8,10 @@ const (
 	querySetting = `SELECT value FROM settings WHERE name = $1`
 
 	querySetSetting = `INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
-
-	queryEpoch = `SELECT n FROM epoch WHERE id = 1`
-
-	queryNextEpoch = `UPDATE epoch SET n = n + 1 WHERE id = 1`
 )
 
 func vaultQueries() []string {
-	return []string{querySetting, querySetSetting, queryEpoch, queryNextEpoch}
+	return []string{querySetting, querySetSetting}
 }
 
 func (r vaultRows) Setting(name string) ([]byte, error) {
@@ -30,10 +26,3 @@ func (r vaultRows) SetSetting(name string, value []byte) error {
 }
 
 func (r vaultRows) Now() (int64, error) { return r.now(r.tx) }
-
-func (r vaultRows) Epoch() (int64, error) {
-	return one(r.tx, func(s scanner) (n int64, err error) {
-		err = s.Scan(&n)
-		return n, err
-	}, "reading epoch", r.epoch)
-}
