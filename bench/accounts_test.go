@@ -2,6 +2,7 @@ package bench_test
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -15,62 +16,129 @@ import (
 )
 
 // BenchmarkExchangeAccounts is BenchmarkExchange on a vault of 10,000 accounts and
-// on one of GRANTRY_BENCH_ACCOUNTS (100,000 unless set): where the same 1,000 are in
-// use, where any of them may be next, and that again where neither vault remembers
-// what it has read. The two take turns, so that what else the machine does meets both.
+// on one of GRANTRY_BENCH_ACCOUNTS (100,000 unless set):
+//   - the same 1,000 are in use,
+//   - accounts are used for the first time since the vault was opened,
+//   - each was used before, and any of them may be next,
+//   - that, while something of somebody's changes 100 times a second.
 func BenchmarkExchangeAccounts(b *testing.B) {
-	const small, turns = 10_000, 10
 	large, err := strconv.Atoi(os.Getenv("GRANTRY_BENCH_ACCOUNTS"))
 	if err != nil {
 		large = 100_000
 	}
-	sizes := [2]int{small, large}
-	var worlds [2]*world
-	forgetful := new(atomic.Bool)
-	for i, n := range sizes {
-		worlds[i] = newWorld(b, func(c *vault.Config) { c.Store = &restless{Store: c.Store, on: forgetful} })
-		newSeeder(b, worlds[i]).seed(b, callers, n)
+	var worlds [2]*sized
+	for i, n := range [2]int{10_000, large} {
+		w := newWorld(b, func(c *vault.Config) { c.Remember = 1 << 30 }) // as the program has it on a machine with 16 GiB
+		newSeeder(b, w).seed(b, callers, n)
+		worlds[i] = &sized{world: w, n: n, unused: rand.Perm(n)}
 	}
-	for _, use := range []struct {
-		name    string
-		most    int
-		forgets bool
-	}{{"1000-in-use", 1000, false}, {"any", large, false}, {"any-unremembered", large, true}} {
-		b.Run(use.name, func(b *testing.B) {
-			forgetful.Store(use.forgets)
-			var took [2][]time.Duration
-			for range turns {
-				for i, w := range worlds {
-					used := min(use.most, sizes[i])
-					took[i] = append(took[i], measure(b, max(1, b.N/turns), func(int) error {
-						_, err := w.Exchange(b.Context(), request(rand.IntN(used)))
-						return err
-					})...)
+	b.Run("1000-in-use", func(b *testing.B) { compare(b, worlds, func(*sized) int { return rand.IntN(1000) }, endless) })
+	b.Run("first-use", func(b *testing.B) { compare(b, worlds, (*sized).first, (*sized).left) })
+	for _, w := range worlds {
+		w.exchange(b, len(w.unused), (*sized).first)
+	}
+	b.Run("any", func(b *testing.B) { compare(b, worlds, (*sized).any, endless) })
+	b.Run("any-beside-changes", func(b *testing.B) {
+		for _, w := range worlds {
+			defer w.changing(b, 10*time.Millisecond)()
+		}
+		compare(b, worlds, (*sized).any, endless)
+	})
+}
+
+// sized is a world of n accounts, with those that were not used yet.
+type sized struct {
+	*world
+	n      int
+	mu     sync.Mutex
+	unused []int
+}
+
+func (w *sized) any() int { return rand.IntN(w.n) }
+
+func (w *sized) left() int { return len(w.unused) }
+
+func endless(*sized) int { return math.MaxInt }
+
+// first answers each account once.
+func (w *sized) first() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := w.unused[0]
+	w.unused = w.unused[1:]
+	return i
+}
+
+func (w *sized) exchange(b *testing.B, n int, account func(w *sized) int) []time.Duration {
+	b.Helper()
+	return measure(b, n, func(int) error {
+		_, err := w.Exchange(b.Context(), request(account(w)))
+		return err
+	})
+}
+
+// changing gives somebody's agent its access anew every so often, until the answer is called.
+func (w *sized) changing(b *testing.B, every time.Duration) (stop func()) {
+	b.Helper()
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+			user := w.Pseudonym(caller(w.any()).Caller)
+			err := w.store.Update(context.Background(), func(tx vault.Tx) error {
+				all, err := tx.Access().List(user)
+				if err != nil {
+					return err
 				}
+				return tx.Access().Put(all[0])
+			})
+			if err != nil {
+				b.Error(err)
+				return
 			}
-			for i, which := range [2]string{"small", "large"} {
-				slices.Sort(took[i])
-				report(b, which, took[i])
-			}
-			b.ReportMetric(percentile(took[1], 99).Seconds()/percentile(took[0], 99).Seconds(), "p99-ratio")
-		})
+		}
+	})
+	return func() { close(done); wg.Wait() }
+}
+
+// compare has the two worlds take turns, so that what else the machine does meets both.
+func compare(b *testing.B, worlds [2]*sized, account, left func(w *sized) int) {
+	b.Helper()
+	const turns = 10
+	var took [2][]time.Duration
+	for range turns {
+		for i, w := range worlds {
+			took[i] = append(took[i], w.exchange(b, min(max(1, b.N/turns), left(w)), account)...)
+		}
 	}
+	if len(took[0]) == 0 || len(took[1]) == 0 {
+		b.Fatal("too few accounts: give the number of exchanges (-benchtime)")
+	}
+	for i, which := range [2]string{"small", "large"} {
+		slices.Sort(took[i])
+		report(b, which, took[i])
+	}
+	b.ReportMetric(percentile(took[1], 99).Seconds()/percentile(took[0], 99).Seconds(), "p99-ratio")
 }
 
 // BenchmarkExchangeUnremembered is BenchmarkExchange where something changes in the store
 // between any two looks at it: every exchange reads its rows, and reads them again for the release.
 func BenchmarkExchangeUnremembered(b *testing.B) {
-	on := new(atomic.Bool)
-	on.Store(true)
-	w := newWorld(b, func(c *vault.Config) { c.Store = &restless{Store: c.Store, on: on} })
+	w := newWorld(b, func(c *vault.Config) { c.Store = &restless{Store: c.Store} })
 	run(b, func(i int) error { _, err := w.Exchange(b.Context(), request(i)); return err })
 }
 
-// restless is a store of another epoch at every look, while it is on.
+// restless is a store of another epoch at every look.
 type restless struct {
 	vault.Store
-	on *atomic.Bool
-	n  atomic.Int64
+	n atomic.Int64
 }
 
 func (s *restless) View(ctx context.Context, fn func(vault.Tx) error) error {
@@ -93,12 +161,8 @@ type restlessRows struct {
 	s *restless
 }
 
-func (r restlessRows) Epoch() (int64, error) {
-	if !r.s.on.Load() {
-		return r.VaultRows.Epoch()
-	}
-	return r.s.n.Add(1) << 32, nil // beyond all that the store itself has counted
-}
+// Epoch is beyond all that the store itself has counted.
+func (r restlessRows) Epoch() (int64, error) { return r.s.n.Add(1) << 32, nil }
 
 // BenchmarkFlight has 1,000 callers want the one token that has just run out: one
 // operation is all of them served, by one spend.

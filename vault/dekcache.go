@@ -14,7 +14,13 @@ const dekCacheSize = 8192
 // its own user only: the cache must not open what the wrapped form would not.
 type dekCache struct {
 	mu         sync.RWMutex
-	young, old map[dekOf]*seal.DEK
+	young, old map[dekOf]dataKey
+}
+
+// dataKey is a data key, and as it is wrapped.
+type dataKey struct {
+	*seal.DEK
+	wrapped []byte
 }
 
 type dekOf struct {
@@ -22,25 +28,25 @@ type dekOf struct {
 	user string
 }
 
-func (c *dekCache) get(id seal.DEKID, user string) (*seal.DEK, bool) {
-	k := dekOf{id, user}
+func (c *dekCache) get(id seal.DEKID, user string) (dataKey, bool) {
+	of := dekOf{id, user}
 	c.mu.RLock()
-	dek, ok := c.young[k]
+	k, ok := c.young[of]
 	if !ok {
-		dek = c.old[k]
+		k = c.old[of]
 	}
 	c.mu.RUnlock()
-	if !ok && dek != nil {
-		c.put(user, dek)
+	if !ok && k.DEK != nil {
+		c.put(user, k)
 	}
-	return dek, dek != nil
+	return k, k.DEK != nil
 }
 
-func (c *dekCache) put(user string, dek *seal.DEK) {
+func (c *dekCache) put(user string, k dataKey) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.young == nil || len(c.young) >= dekCacheSize {
-		c.young, c.old = make(map[dekOf]*seal.DEK), c.young
+		c.young, c.old = make(map[dekOf]dataKey), c.young
 	}
-	c.young[dekOf{dek.ID(), user}] = dek
+	c.young[dekOf{k.ID(), user}] = k
 }

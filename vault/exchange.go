@@ -57,16 +57,16 @@ var errMoved = errors.New("picked row has moved")
 // what is lacking. There is no other way for a token to leave the vault. Its
 // audit entry is committed before it returns.
 //
-// What serves a request like an earlier one is remembered for as long as the
-// store's epoch stays the same: such an exchange reads nothing, and its only
-// transaction is that of its entry, which it shares with others of that moment.
+// What serves a request like an earlier one is remembered until something of its
+// person's changes: such an exchange reads nothing, and its only transaction is
+// that of its entry, which it shares with others of that moment.
 func (v *Vault) Exchange(ctx context.Context, r Request) (t *Token, err error) {
 	defer func() { v.noteRefused(ctx, r, err) }()
 	if err := v.lives(ctx); err != nil {
 		return nil, err
 	}
 	if r.Stale != nil {
-		return v.exchange(ctx, r, v.who(r), "")
+		return v.exchange(ctx, r, v.who(r), nil)
 	}
 	w := v.who(r)
 	key := pickKey(r, w)
@@ -79,16 +79,14 @@ func (v *Vault) Exchange(ctx context.Context, r Request) (t *Token, err error) {
 }
 
 // exchange picks, refreshes where that is needed, and releases. What it picks for the request as it came is remembered under key.
-func (v *Vault) exchange(ctx context.Context, r Request, w who, key string) (*Token, error) {
+func (v *Vault) exchange(ctx context.Context, r Request, w who, key []byte) (*Token, error) {
 	account, renewed := r.Account, false
 	for range exchangeTries {
 		p, err := v.pickFor(ctx, r, w)
 		if err != nil {
 			return nil, err
 		}
-		if key != "" && r.Account == account {
-			v.picks.put(key, p)
-		}
+		asCame := r.Account == account
 		r.Account = p.row.ID // also after a refresh
 		if p.row.AuditGap {
 			if err := v.closeGap(ctx, p.row.ID); err != nil {
@@ -110,6 +108,9 @@ func (v *Vault) exchange(ctx context.Context, r Request, w who, key string) (*To
 		}
 		t, err := v.release(ctx, r, p)
 		if !errors.Is(err, errMoved) {
+			if err == nil && key != nil && asCame {
+				v.remember(key, p)
+			}
 			return t, err
 		}
 		r.Account = account
@@ -190,7 +191,7 @@ func (v *Vault) release(ctx context.Context, r Request, p *picked) (*Token, erro
 	}
 	err := v.journal.commit(ctx, v, &member{
 		entry: entry, synced: p.access.Once != "" || r.Approval != "",
-		holds: func(tx Tx, epoch int64) error { return v.mayRelease(tx, epoch, r, p) },
+		holds: func(tx Tx) error { return v.mayRelease(tx, r, p) },
 	})
 	if alone(err) {
 		return nil, err
@@ -210,29 +211,29 @@ func (v *Vault) release(ctx context.Context, r Request, p *picked) (*Token, erro
 }
 
 // mayRelease proves that the release is allowed yet, and spends what allows it once.
-func (v *Vault) mayRelease(tx Tx, epoch int64, r Request, p *picked) error {
+func (v *Vault) mayRelease(tx Tx, r Request, p *picked) error {
 	if r.Approval == "" {
-		return v.holds(tx, epoch, r, p)
+		return v.holds(tx, r, p)
 	}
 	spend, err := v.spendable(tx, r, p)
 	if err != nil {
 		return err
 	}
-	if err := v.holds(tx, epoch, r, p); err != nil || spend == nil {
+	if err := v.holds(tx, r, p); err != nil || spend == nil {
 		return err
 	}
 	return spend()
 }
 
 // holds proves that what was picked holds yet, so that no token overtakes a
-// revocation. At the epoch of the pick nothing has changed that it rests on. At
-// another one a remembered pick is worth nothing: another account may be the
-// default by now. One that was read a moment ago is compared with grant and access.
-func (v *Vault) holds(tx Tx, epoch int64, r Request, p *picked) error {
+// revocation. It does where nothing of its person's has changed since. Else a
+// remembered pick is worth nothing: another account may be the default by now.
+// One that was read a moment ago is compared with grant and access.
+func (v *Vault) holds(tx Tx, r Request, p *picked) error {
 	switch {
-	case p.access.Once == "" && p.epoch == epoch && v.open(p.access, r.Call):
+	case p.access.Once == "" && v.changes.hold(p.row.User, p.epoch) && v.open(p.access, r.Call):
 		return nil
-	case p.cached:
+	case p.key != nil:
 		return errMoved
 	}
 	return v.still(tx, r, p)
@@ -266,8 +267,11 @@ func (v *Vault) still(tx Tx, r Request, p *picked) error {
 // noteUse has "last used" written with the next sync, once in a while.
 func (v *Vault) noteUse(p *picked) {
 	now := v.now()
-	if p.access.Once == "" && now-p.used.Load() > touchEvery.Milliseconds() && v.journal.use(v, p.access.ID, now) {
-		p.used.Store(now)
+	if p.access.Once != "" || now-p.used <= touchEvery.Milliseconds() || !v.journal.use(v, p.access.ID, now) {
+		return
+	}
+	if p.used = now; p.key != nil {
+		v.picks.put(p)
 	}
 }
 

@@ -49,12 +49,12 @@ type group struct {
 	err     error
 }
 
-// member is one entry of a group. holds runs in the entry's own transaction, at
-// the store's epoch; where its error is of this member alone there is no entry, and
+// member is one entry of a group. holds runs in the entry's own transaction, with
+// all changes before it known; where its error is of this member alone there is no entry, and
 // the rest of the group goes on.
 type member struct {
 	entry  Entry
-	holds  func(tx Tx, epoch int64) error
+	holds  func(tx Tx) error
 	synced bool // holds changes a row
 	err    error
 }
@@ -110,15 +110,13 @@ func (j *journal) lead(ctx context.Context, v *Vault, g *group) {
 }
 
 func (g *group) write(tx Tx, v *Vault) error {
-	epoch, err := tx.Vault().Epoch()
-	if err != nil {
+	if err := v.changes.follow(tx); err != nil {
 		return err
 	}
-	v.picks.see(epoch)
 	entries := make([]Entry, 0, len(g.members))
 	for _, m := range g.members {
 		if m.err = nil; m.holds != nil {
-			m.err = m.holds(tx, epoch)
+			m.err = m.holds(tx)
 		}
 		switch {
 		case m.err == nil:

@@ -102,8 +102,8 @@ func (v *Vault) dataKeyByID(tx Tx, user string, id []byte) (*seal.DEK, error) {
 	if len(id) != len(seal.DEKID{}) {
 		return nil, fmt.Errorf("opening data key: %w", seal.ErrOpen)
 	}
-	if dek, ok := v.deks.get(seal.DEKID(id), user); ok {
-		return dek, nil
+	if k, ok := v.deks.get(seal.DEKID(id), user); ok {
+		return k.DEK, nil
 	}
 	row, err := tx.Keys().Get(id)
 	if err != nil {
@@ -113,7 +113,7 @@ func (v *Vault) dataKeyByID(tx Tx, user string, id []byte) (*seal.DEK, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.deks.put(user, dek)
+	v.deks.put(user, dataKey{dek, row.Wrapped})
 	return dek, nil
 }
 

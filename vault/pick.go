@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"github.com/grantry/grantry/vault/provider"
 )
@@ -20,10 +19,12 @@ type picked struct {
 	conn   *provider.Connection
 	access AccessRow
 	tokens tokens
-	epoch  int64         // of the store when it was read
-	used   *atomic.Int64 // when the last use was noted, shared by all who have this pick
-	cached bool          // it is a remembered one: without need and tokens
-	asked  []string      // and with this instead
+	epoch  int64 // of the store when it was read
+	used   int64 // when the last use was noted
+
+	key     []byte   // of a remembered one, which has neither need nor tokens; nil = it was read just now
+	asked   []string // what it asks for
+	wrapped []byte   // the data key that opens what goes out
 
 	consent   int64     // generation that its person's last consent made; 0 = of before that was noted
 	slim      []string  // scopes of the narrowed token that goes out instead of the account's own; nil = that one
@@ -61,7 +62,7 @@ func (p *picked) can() []string {
 
 // ask is what serves the need: of each group the first scope that the grant has, else the first.
 func (p *picked) ask() []string {
-	if p.cached {
+	if p.key != nil {
 		return p.asked
 	}
 	granted, vendor := provider.ParseScopes(p.row.Scopes), p.conn.Provider()
@@ -134,10 +135,9 @@ func (v *Vault) find(tx Tx, epoch int64, r Request, asks who, ways []way) (p *pi
 	}
 	p = &picked{
 		row: a.row, label: a.profile.label(), need: w.need, conn: w.conn, access: a.access,
-		epoch: epoch, used: new(atomic.Int64), consent: a.profile.Consent,
+		epoch: epoch, used: a.access.Used, consent: a.profile.Consent,
 	}
 	err = v.prove(tx, r, p)
-	p.used.Store(p.access.Used)
 	if errors.Is(err, errBroken) {
 		broken = append(broken, a.row.ID)
 	}

@@ -1,41 +1,37 @@
 package vault
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"sync"
 
-	"github.com/grantry/grantry/vault/provider"
+	"github.com/VictoriaMetrics/fastcache"
+
 	"github.com/grantry/grantry/vault/seal"
 )
 
 const (
-	// pickCacheSize is how many picks one half of the cache holds at most, and
-	// pickCacheBytes how many bytes they take, by weight: both halves stay below 32 MiB.
-	pickCacheSize  = 8192
-	pickCacheBytes = 16 << 20
-	// pickOverhead is what a pick takes beside its strings and blobs.
-	pickOverhead = 1024
-	// pickMax is the weight beyond which a pick is not kept.
-	pickMax = 64 << 10
+	rememberLeast = 32 << 20 // what the cache takes in any case
+	// rememberPerSlot is how many of its bytes come to a slot of changes: a pick takes 500, with a small token.
+	rememberPerSlot = 1 << 10
 )
 
-// pickCache keeps what exchanges picked at the store's epoch seen last. A pick of
-// another epoch is of no use to anybody, so that none of them outlives the first
-// look at a changed store. Tokens lie in it sealed, as in the row.
-type pickCache struct {
-	mu         sync.RWMutex
-	epoch      int64
-	young, old map[string]*kept
-	bytes      int // of young
+// pickCache keeps what exchanges picked, as bytes beside the heap: so many picks would
+// keep the collector busy. Whose rows changed since is not looked up in it, what lies in
+// it is just not believed any more (changes), and the oldest goes when there is no more
+// room. Tokens and data keys lie in it sealed, as in the rows.
+type pickCache struct{ kept func() *fastcache.Cache }
+
+// newPickCache takes no memory until it is asked for something.
+func newPickCache(bytes int) pickCache {
+	return pickCache{sync.OnceValue(func() *fastcache.Cache { return fastcache.New(bytes) })}
 }
 
-type kept struct {
-	picked
-	weight int // in bytes, nearly
-}
+// close gives the memory back. What is remembered after it lies in memory that nobody gives back.
+func (c pickCache) close() { c.kept().Reset() }
 
-// pickKey is all of a request that a pick depends on, each part with its length in front.
-func pickKey(r Request, w who) string {
+// pickKey is a hash of all of a request that a pick depends on, each part with its length in front.
+func pickKey(r Request, w who) []byte {
 	b := make([]byte, 0, 512)
 	b = appendPart(b, w.user)
 	b = appendPart(b, w.agent)
@@ -52,111 +48,107 @@ func pickKey(r Request, w who) string {
 			}
 		}
 	}
-	return string(b)
+	sum := sha256.Sum256(b)
+	return sum[:]
 }
 
 func appendPart(b []byte, s string) []byte {
 	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
 }
 
-func (c *pickCache) get(key string) (*kept, bool) {
-	c.mu.RLock()
-	k, ok := c.young[key]
-	if !ok {
-		k = c.old[key]
-	}
-	c.mu.RUnlock()
-	if !ok && k != nil {
-		c.add(key, k)
-	}
-	return k, k != nil
+// put leaves out what is larger than 64 KiB.
+func (c pickCache) put(p *picked) {
+	f := fields{b: make([]byte, 0, 1024)}
+	p.fields(&f)
+	c.kept().Set(p.key, f.b)
 }
 
-// put keeps a pick, if it holds for every exchange of its kind until the epoch
-// moves or a clock says otherwise: access for one call does not, nor does a row
-// that has something to mend first.
-func (c *pickCache) put(key string, from *picked) {
+func (c pickCache) get(key []byte) (*picked, bool) {
+	b, ok := c.kept().HasGet(make([]byte, 0, 512), key)
+	if !ok {
+		return nil, false
+	}
+	p, f := &picked{key: key}, fields{b: b, text: string(b), reading: true}
+	p.fields(&f)
+	return p, !f.bad
+}
+
+// fields are what is kept of a pick: all that recalling and releasing it takes.
+func (p *picked) fields(f *fields) {
+	g, a, n := &p.row, &p.access, &p.narrowRec
+	f.texts(&p.label, &g.ID, &g.User, &g.Connection, &g.Scopes, &g.LeaseOwner, &a.ID, &n.Kind, &n.Owner)
+	f.numbers(&p.epoch, &p.used, &g.Gen, &g.AccessExp, &g.AttemptAt, &g.NextTry, &g.FailCount, &g.Refreshed)
+	f.numbers(&a.Expires, &a.Created, &a.Used, &n.Version, &n.Expires)
+	f.blobs(&g.Destination, &g.AccessCT, &g.RefreshCT, &n.Hash, &n.Value, &p.wrapped)
+	f.lists(&p.asked, &p.slim)
+}
+
+// remember keeps a pick, if it holds for every exchange of its kind until something of
+// its person's changes or a clock says otherwise: access for one call does not, nor
+// does a row that has something to mend first.
+func (v *Vault) remember(key []byte, from *picked) {
 	p := *from
 	if p.access.Once != "" || p.row.AuditGap || p.row.Unverified || p.row.AccessCT == nil || p.slim != nil && p.narrow == nil {
 		return
 	}
-	p.asked = p.ask()
-	p.need, p.tokens, p.cached = provider.Need{}, tokens{}, true
-	p.row.ProfileCT, p.row.RefreshFP, p.row.AltCT, p.access.AgentCT = nil, nil, nil, nil
+	blob, _ := v.outgoingBlob(&p)
+	id, err := seal.BlobDEK(blob)
+	if err != nil {
+		return
+	}
+	k, ok := v.deks.get(id, p.row.User)
+	if !ok {
+		return
+	}
+	p.key, p.asked, p.wrapped = key, p.ask(), k.wrapped
 	if p.row.RefreshCT != nil {
 		p.row.RefreshCT = []byte{} // there is one: the token may be refreshed early
 	}
-	if p.narrow = nil; p.slim != nil {
+	if p.slim != nil {
 		p.row.AccessCT = nil
 	}
-	k := &kept{picked: p, weight: pickOverhead + len(key) + len(p.row.AccessCT) + len(p.narrowRec.Value) + len(p.row.Scopes) + len(p.access.Scopes) + 2*len(p.label)}
-	if k.weight > pickMax {
-		return
-	}
-	c.add(key, k)
+	v.picks.put(&p)
 }
 
-func (c *pickCache) add(key string, k *kept) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.move(k.epoch)
-	if k.epoch != c.epoch {
-		return
-	}
-	if c.young == nil || len(c.young) >= pickCacheSize || c.bytes+k.weight > pickCacheBytes {
-		c.young, c.old, c.bytes = make(map[string]*kept), c.young, 0
-	}
-	if was := c.young[key]; was != nil {
-		c.bytes -= was.weight
-	}
-	c.young[key] = k
-	c.bytes += k.weight
-}
-
-// see forgets what was picked before epoch.
-func (c *pickCache) see(epoch int64) {
-	c.mu.RLock()
-	moved := epoch > c.epoch
-	c.mu.RUnlock()
-	if moved {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.move(epoch)
-	}
-}
-
-func (c *pickCache) move(epoch int64) {
-	if epoch > c.epoch {
-		c.epoch, c.young, c.old, c.bytes = epoch, nil, nil, 0
-	}
-}
-
-// recall answers a kept pick with its access token opened, if the clock still
-// allows it and the token is not to be refreshed: no transaction is needed for
-// that. Whether the row still is what it was shows in the release's own transaction.
-func (v *Vault) recall(key string, r Request) (*picked, bool) {
-	k, ok := v.picks.get(key)
-	if !ok {
+// recall answers a kept pick with its access token opened, if nothing of its person's
+// changed, the clock still allows it and the token is not to be refreshed: no transaction is
+// needed for that. Whether the row still is what it was shows in the release's own transaction.
+func (v *Vault) recall(key []byte, r Request) (*picked, bool) {
+	p, ok := v.picks.get(key)
+	if !ok || !v.changes.hold(p.row.User, p.epoch) || !r.meant(p.access) {
 		return nil, false
 	}
-	p := new(k.picked)
-	if !r.meant(p.access) || !v.reopen(p) {
+	if p.conn, ok = v.conns[p.row.Connection]; !ok || !v.reopen(p) {
 		return nil, false
 	}
 	return p, v.usable(p, nil) && !v.early(p) && v.lasts(p, r.MinTTL) && v.open(p.access, r.Call)
 }
 
-// reopen opens the token that goes out for a kept pick, if its key is at hand.
+// reopen opens the token that goes out for a kept pick.
 func (v *Vault) reopen(p *picked) bool {
-	blob, place, into := p.row.AccessCT, v.place(p.row, colAccess), any(&p.tokens.access)
+	into := any(&p.tokens.access)
 	if p.slim != nil {
 		p.narrow = new(narrowed)
-		blob, place, into = p.narrowRec.Value, v.recordPlace(p.narrowRec), p.narrow
+		into = p.narrow
 	}
+	blob, place := v.outgoingBlob(p)
 	id, err := seal.BlobDEK(blob)
 	if err != nil {
 		return false
 	}
-	dek, ok := v.deks.get(id, p.row.User)
-	return ok && openJSON(dek, place, blob, into) == nil
+	k, ok := v.deks.get(id, p.row.User)
+	if !ok {
+		if k.DEK, err = v.keyring.tree().OpenDEK(v.id, p.row.User, id, p.wrapped); err != nil {
+			return false
+		}
+	}
+	return openJSON(k.DEK, place, blob, into) == nil
+}
+
+// outgoingBlob is the token that goes out for a pick, as it is sealed.
+func (v *Vault) outgoingBlob(p *picked) ([]byte, seal.Place) {
+	if p.slim != nil {
+		return p.narrowRec.Value, v.recordPlace(p.narrowRec)
+	}
+	return p.row.AccessCT, v.place(p.row, colAccess)
 }

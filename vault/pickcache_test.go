@@ -2,6 +2,7 @@ package vault_test
 
 import (
 	"errors"
+	"strconv"
 	"testing"
 	"time"
 
@@ -196,5 +197,111 @@ func TestRememberedPickReadsNothing(t *testing.T) {
 	b.token(request(alice, agent))
 	if e := b.lack(request(bob, agent)); e.Reason != vault.VaultDegraded {
 		t.Errorf("a first exchange without reading: %s", e.Reason)
+	}
+}
+
+// withViews is a bench whose reading can be made to fail: then only what is remembered goes out.
+func withViews(t *testing.T) (b *bench, fail func(bool)) {
+	t.Helper()
+	f, with := broken(t)
+	return newBench(t, with), func(on bool) {
+		f.failViews(nil)
+		if on {
+			f.failViews(errors.New("no reading now"))
+		}
+	}
+}
+
+// connectOwn has a person connect an account of their own name.
+func (b *bench) connectOwn(p vault.Person) {
+	b.t.Helper()
+	b.vendor.set(func(v *vendor) { v.account, v.email = "of-"+p.Subject, p.Email })
+	b.connect(p, agent)
+}
+
+// deleteNothing counts as a change of rows of each of these people.
+func (b *bench) deleteNothing(users ...string) {
+	b.t.Helper()
+	err := b.store.Update(b.t.Context(), func(tx vault.Tx) error {
+		for _, u := range users {
+			if err := tx.Access().Delete(u, "none"); !errors.Is(err, vault.ErrNotFound) {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// What changes for one person leaves alone what is remembered of another.
+func TestRememberedPickOutlivesOthersChanges(t *testing.T) {
+	t.Parallel()
+	b, failViews := withViews(t)
+	acc := b.connect(alice, agent)
+	b.connectOwn(bob)
+	other := b.open("p2")
+	for _, p := range []vault.Person{alice, bob} {
+		b.token(request(p, agent))
+	}
+	bobs, err := other.AccessList(t.Context(), bob.Caller)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.RevokeAccess(t.Context(), bob.Caller, bobs[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	failViews(true)
+	b.token(request(alice, agent))
+	if e := b.lack(request(bob, agent)); e.Reason != vault.VaultDegraded {
+		t.Errorf("what is remembered of the one who revoked: %s", e.Reason)
+	}
+	failViews(false)
+	if err := other.SetDefault(t.Context(), alice.Caller, acc.ID); err != nil {
+		t.Fatal(err)
+	}
+	failViews(true)
+	if e := b.lack(request(alice, agent)); e.Reason != vault.VaultDegraded {
+		t.Errorf("what is remembered after a change of one's own: %s", e.Reason)
+	}
+	failViews(false)
+	b.token(request(alice, agent))
+}
+
+// crowd are more people than a store names one by one.
+func crowd() []string {
+	users := make([]string, 1000)
+	for i := range users {
+		users[i] = strconv.Itoa(i)
+	}
+	return users
+}
+
+// Where so much changes at once that the store names nobody, nothing is remembered of anybody.
+func TestManyChangesForgetAll(t *testing.T) {
+	t.Parallel()
+	b, failViews := withViews(t)
+	b.connect(alice, agent)
+	b.token(request(alice, agent))
+	b.deleteNothing(crowd()[:3]...)
+	failViews(true)
+	b.token(request(alice, agent))
+	b.deleteNothing(crowd()...)
+	if e := b.lack(request(alice, agent)); e.Reason != vault.VaultDegraded {
+		t.Errorf("what is remembered after everybody's change: %s", e.Reason)
+	}
+}
+
+// A remembered pick brings along the data key that opens it, wrapped: it needs none that is at hand.
+func TestRememberedPickBringsItsKey(t *testing.T) {
+	t.Parallel()
+	b, failViews := withViews(t)
+	b.connect(alice, agent)
+	b.token(request(alice, agent))
+	failViews(true)
+	vault.ForgetDataKeys(b.Vault)
+	for range 2 {
+		b.token(request(alice, agent))
 	}
 }

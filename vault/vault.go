@@ -35,6 +35,7 @@ type Config struct {
 	AccessTTL   time.Duration    // of an agent's access; 0 = 720h
 	TicketTTL   time.Duration    // how long a ticket may be opened; 0 = 24h (serve); stdio has 15m
 	Limits      Limits
+	Remember    int             // bytes at most for what exchanges picked, so that the next like them reads nothing; 0 = 32 MiB, the least
 	Rules       map[string]Rule // by connection: which accounts may be connected, and by whom; none = all
 	// ReadKeys reads the key source again, for a key that was added meanwhile; nil = it can be read once only.
 	ReadKeys func(context.Context) ([]seal.Key, error)
@@ -66,6 +67,7 @@ type Vault struct {
 	deks     dekCache
 	looks    looks
 	picks    pickCache
+	changes  *changes
 	indexers sync.Pool // of *indexer
 	guards   guards
 
@@ -101,6 +103,7 @@ func Open(ctx context.Context, cfg Config) (*Vault, error) {
 		return nil, fmt.Errorf("opening vault: %w", err)
 	}
 	v := &Vault{cfg: withDefaults(cfg), keyring: ring, store: learning{Store: cfg.Store, ring: ring}, conns: map[string]*provider.Connection{}}
+	v.picks, v.changes = newPickCache(v.cfg.Remember), newChanges(v.cfg.Remember/rememberPerSlot)
 	v.log = v.cfg.Logger
 	for _, c := range cfg.Connections {
 		v.conns[c.Name()] = c
@@ -136,6 +139,7 @@ func withDefaults(cfg Config) Config {
 	if cfg.TicketTTL == 0 {
 		cfg.TicketTTL = 24 * time.Hour
 	}
+	cfg.Remember = max(cfg.Remember, rememberLeast)
 	if cfg.OwnerDead == nil {
 		cfg.OwnerDead = func(string) bool { return false }
 	}
@@ -148,6 +152,7 @@ func (v *Vault) Close() error {
 	done := make(chan struct{})
 	go func() { defer close(done); v.work.close() }()
 	v.beatUntil(done)
+	v.picks.close()
 	return errors.Join(v.writeNotes(context.Background(), true), v.journal.close(v), v.endChain(context.Background()), v.leave())
 }
 
