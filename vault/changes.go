@@ -36,7 +36,7 @@ func (c *changes) follow(tx Tx) error {
 		return err
 	}
 	if epoch < since {
-		c.floor.Store(since + 1)
+		c.raise(since + 1)
 		c.epoch.Store(epoch)
 		return nil
 	}
@@ -45,7 +45,7 @@ func (c *changes) follow(tx Tx) error {
 		return err
 	}
 	if all {
-		c.floor.Store(max(epoch, c.floor.Load()))
+		c.raise(epoch)
 	}
 	for _, u := range users {
 		c.of(u).Store(epoch)
@@ -53,6 +53,9 @@ func (c *changes) follow(tx Tx) error {
 	c.epoch.Store(epoch)
 	return nil
 }
+
+// raise never lowers the floor: an epoch may come back, and what was read at it before does not.
+func (c *changes) raise(floor int64) { c.floor.Store(max(floor, c.floor.Load())) }
 
 // hold says whether what was read of user's at an epoch holds at the one that was followed last.
 func (c *changes) hold(user string, epoch int64) bool {
