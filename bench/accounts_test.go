@@ -2,6 +2,7 @@ package bench_test
 
 import (
 	"context"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -18,9 +19,13 @@ import (
 // BenchmarkExchangeAccounts is BenchmarkExchange on a vault of 10,000 accounts and
 // on one of GRANTRY_BENCH_ACCOUNTS (100,000 unless set):
 //   - the same 1,000 are in use,
-//   - accounts are used for the first time since the vault was opened,
+//   - accounts are used for the first time since the vault was opened, and nothing was read ahead,
 //   - each was used before, and any of them may be next,
-//   - that, while something of somebody's changes 100 times a second.
+//   - that, while something of somebody's changes 100 times a second,
+//   - any may be next, once a vault that has just started has read ahead,
+//   - accounts of the large one are used for the first time, of which it has read nothing ahead, beside any of the small one,
+//   - any may be next of either, while the large one reads ahead,
+//   - any may be next, and neither may use what it remembers.
 func BenchmarkExchangeAccounts(b *testing.B) {
 	large, err := strconv.Atoi(os.Getenv("GRANTRY_BENCH_ACCOUNTS"))
 	if err != nil {
@@ -28,30 +33,122 @@ func BenchmarkExchangeAccounts(b *testing.B) {
 	}
 	var worlds [2]*sized
 	for i, n := range [2]int{10_000, large} {
-		w := newWorld(b, func(c *vault.Config) { c.Remember = 1 << 30 }) // as the program has it on a machine with 16 GiB
-		newSeeder(b, w).seed(b, callers, n)
-		worlds[i] = &sized{world: w, n: n, unused: rand.Perm(n)}
+		w := &sized{n: n, unused: rand.Perm(n)}
+		w.world = newWorld(b, func(c *vault.Config) {
+			c.Remember = 1 << 30 // as the program has it on a machine with 16 GiB
+			w.restless.Store, c.Store = c.Store, &w.restless
+		})
+		newSeeder(b, w.world).seed(b, callers, n)
+		worlds[i] = w
 	}
+	mixed := func(w *sized) int {
+		if w == worlds[1] {
+			return w.first()
+		}
+		return w.any()
+	}
+	whichever := func(b *testing.B) { compare(b, worlds, (*sized).any, endless) }
 	b.Run("1000-in-use", func(b *testing.B) { compare(b, worlds, func(*sized) int { return rand.IntN(1000) }, endless) })
 	b.Run("first-use", func(b *testing.B) { compare(b, worlds, (*sized).first, (*sized).left) })
 	for _, w := range worlds {
 		w.exchange(b, len(w.unused), (*sized).first)
 	}
-	b.Run("any", func(b *testing.B) { compare(b, worlds, (*sized).any, endless) })
+	b.Run("any", whichever)
 	b.Run("any-beside-changes", func(b *testing.B) {
 		for _, w := range worlds {
 			defer w.changing(b, 10*time.Millisecond)()
 		}
-		compare(b, worlds, (*sized).any, endless)
+		whichever(b)
+	})
+	var took [2]time.Duration
+	for i, w := range worlds {
+		began := time.Now()
+		ahead, stop := w.start(b)
+		<-ahead
+		took[i] = time.Since(began)
+		stop()
+	}
+	b.Run("any-read-ahead", func(b *testing.B) {
+		whichever(b)
+		b.ReportMetric(took[0].Seconds(), "small-read-s")
+		b.ReportMetric(took[1].Seconds(), "large-read-s")
+	})
+	b.Run("first-use-beside-any", func(b *testing.B) {
+		worlds[1].reopen(b, worlds[1].cfg)
+		worlds[1].unused = rand.Perm(large)
+		compare(b, worlds, mixed, func(w *sized) int {
+			if w == worlds[1] {
+				return w.left()
+			}
+			return endless(w)
+		})
+	})
+	b.Run("any-reading-ahead", func(b *testing.B) {
+		ahead, stop := worlds[1].start(b)
+		defer stop()
+		compare(b, worlds, (*sized).any, func(*sized) int {
+			select {
+			case <-ahead:
+				return 0
+			default:
+				return math.MaxInt
+			}
+		})
+	})
+	b.Run("any-unremembered", func(b *testing.B) {
+		for _, w := range worlds {
+			w.restless.on.Store(true)
+			defer w.restless.on.Store(false)
+		}
+		whichever(b)
 	})
 }
 
 // sized is a world of n accounts, with those that were not used yet.
 type sized struct {
 	*world
-	n      int
-	mu     sync.Mutex
-	unused []int
+	n        int
+	restless restless
+	mu       sync.Mutex
+	unused   []int
+}
+
+// reopen opens the vault anew: nothing is remembered.
+func (w *sized) reopen(b *testing.B, cfg vault.Config) {
+	b.Helper()
+	if err := w.Close(); err != nil {
+		b.Fatal(err)
+	}
+	w.open(b, cfg)
+}
+
+// start is a new start of the vault, with all that it does between calls until stop is called. ahead ends when it has read ahead.
+func (w *sized) start(b *testing.B) (ahead <-chan struct{}, stop func()) {
+	b.Helper()
+	done := make(chan struct{})
+	cfg := w.cfg
+	cfg.Logger = slog.New(listener{Handler: slog.DiscardHandler, line: "what exchanges will want is in memory", heard: sync.OnceFunc(func() { close(done) })})
+	w.reopen(b, cfg)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = w.Run(ctx) })
+	return done, func() { cancel(); running.Wait() }
+}
+
+// listener is a log that nobody keeps.
+type listener struct {
+	slog.Handler
+	line  string
+	heard func()
+}
+
+func (l listener) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l listener) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == l.line {
+		l.heard()
+	}
+	return nil
 }
 
 func (w *sized) any() int { return rand.IntN(w.n) }
@@ -131,22 +228,34 @@ func compare(b *testing.B, worlds [2]*sized, account, left func(w *sized) int) {
 // BenchmarkExchangeUnremembered is BenchmarkExchange where something changes in the store
 // between any two looks at it: every exchange reads its rows, and reads them again for the release.
 func BenchmarkExchangeUnremembered(b *testing.B) {
-	w := newWorld(b, func(c *vault.Config) { c.Store = &restless{Store: c.Store} })
+	w := newWorld(b, func(c *vault.Config) {
+		s := &restless{Store: c.Store}
+		s.on.Store(true)
+		c.Store = s
+	})
 	run(b, func(i int) error { _, err := w.Exchange(b.Context(), request(i)); return err })
 }
 
-// restless is a store of another epoch at every look.
+// restless is a store of another epoch at every look, while it is on.
 type restless struct {
 	vault.Store
-	n atomic.Int64
+	on atomic.Bool
+	n  atomic.Int64
 }
 
 func (s *restless) View(ctx context.Context, fn func(vault.Tx) error) error {
-	return s.Store.View(ctx, func(tx vault.Tx) error { return fn(restlessTx{tx, s}) })
+	return s.Store.View(ctx, s.in(fn))
 }
 
 func (s *restless) Append(ctx context.Context, fn func(vault.Tx) error) error {
-	return s.Store.Append(ctx, func(tx vault.Tx) error { return fn(restlessTx{tx, s}) })
+	return s.Store.Append(ctx, s.in(fn))
+}
+
+func (s *restless) in(fn func(vault.Tx) error) func(vault.Tx) error {
+	if !s.on.Load() {
+		return fn
+	}
+	return func(tx vault.Tx) error { return fn(restlessTx{tx, s}) }
 }
 
 type restlessTx struct {

@@ -49,6 +49,7 @@ func newVendor(b *testing.B, spent *atomic.Int64) *httptest.Server {
 // world is a vault with one connected account per caller.
 type world struct {
 	*vault.Vault
+	cfg   vault.Config
 	store vault.Store
 	conn  *provider.Connection
 	key   seal.Key
@@ -102,14 +103,21 @@ func newWorldAt(b *testing.B, path string, keys []seal.Key, change ...func(*vaul
 	for _, f := range change {
 		f(&cfg)
 	}
-	if w.Vault, err = vault.Open(b.Context(), cfg); err != nil {
-		b.Fatal(err)
-	}
+	w.cfg = cfg
+	w.open(b, cfg)
 	b.Cleanup(func() { _ = w.Close() })
 	for i := range callers {
 		w.connect(b, i)
 	}
 	return w
+}
+
+func (w *world) open(b *testing.B, cfg vault.Config) {
+	b.Helper()
+	var err error
+	if w.Vault, err = vault.Open(b.Context(), cfg); err != nil {
+		b.Fatal(err)
+	}
 }
 
 func (w *world) connect(b *testing.B, i int) {

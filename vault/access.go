@@ -272,12 +272,12 @@ func (v *Vault) spent(row AccessRow, call string) (string, error) {
 func (v *Vault) callKey(call string) string { return v.index("call", call) }
 
 // allowed says whether the agent's access reaches the need of p now, for this call. An access that does not open was changed, and reaches nothing.
-func (v *Vault) allowed(tx Tx, r Request, p *picked) (bool, error) {
+func (v *Vault) allowed(from source, r Request, p *picked) (bool, error) {
 	row := p.access
 	if !v.open(row, r.Call) || len(p.conn.Provider().Missing(provider.ParseScopes(row.Scopes), p.need)) > 0 {
 		return false, nil
 	}
-	h, err := v.openHolder(tx, row)
+	h, err := from.holder(v, p)
 	if damaged(err) {
 		v.log.Error("an access does not open", "access", row.ID, "grant", row.Grant)
 		return false, nil

@@ -45,7 +45,7 @@ func TestAccessEndsWhenUnused(t *testing.T) {
 	b.let(older)
 	use := func(a vault.Agent) {
 		b.token(request(alice, a))
-		time.Sleep(250 * time.Millisecond) // the note of its use goes with the next sync
+		b.eventually("the note of its use", func() bool { return b.access(alice, a).Used.Equal(b.clock.Now()) })
 	}
 	for range 3 {
 		b.clock.add(vault.UnusedFor - time.Hour)

@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"encoding/binary"
 	"slices"
 	"time"
 
@@ -126,14 +125,14 @@ func (v *Vault) tooWide(c *Ceiling, p *picked) error {
 
 // bounded is what the ceiling says once the agent's access is known, and finds the narrowed token, if one is to go out.
 // Where its vendor gave none lately, it is the account's own or nothing, as with a vendor that cannot narrow.
-func (v *Vault) bounded(tx Tx, c *Ceiling, p *picked) error {
+func (v *Vault) bounded(from source, c *Ceiling, p *picked) error {
 	if c == nil {
 		return nil
 	}
 	if err := v.agreed(c, p); err != nil {
 		return err
 	}
-	if err := v.findNarrowed(tx, p); err != nil || p.narrow == nil || p.narrow.Refused == "" {
+	if err := v.findNarrowed(from, p); err != nil || p.narrow == nil || p.narrow.Refused == "" {
 		return err
 	}
 	p.slim, p.narrow, p.unslim = nil, nil, true
@@ -160,21 +159,6 @@ func (v *Vault) agreed(c *Ceiling, p *picked) error {
 		e.Options[0].Scopes = provider.Union(e.Options[0].Scopes, beyond)
 	}
 	return e
-}
-
-// appendCeiling is its part of a pick's key. None and an empty one are not the same.
-func appendCeiling(b []byte, c *Ceiling) []byte {
-	if c == nil {
-		return binary.BigEndian.AppendUint32(b, 0)
-	}
-	b = binary.BigEndian.AppendUint32(b, uint32(len(c.Scopes))+1)
-	for _, s := range c.Scopes {
-		b = appendPart(b, s)
-	}
-	if c.Wider {
-		return append(b, 1)
-	}
-	return append(b, 0)
 }
 
 // lasts says whether the token at hand lives for that long yet. One without a known end does.

@@ -57,7 +57,11 @@ func (c *changes) follow(tx Tx) error {
 // raise never lowers the floor: an epoch may come back, and what was read at it before does not.
 func (c *changes) raise(floor int64) { c.floor.Store(max(floor, c.floor.Load())) }
 
+// reached says whether an epoch was followed. Where one is ahead of a write transaction's, it is of
+// another store, as of a server before it failed over without its last transactions.
+func (c *changes) reached(epoch int64) bool { return epoch <= c.epoch.Load() }
+
 // hold says whether what was read of user's at an epoch holds at the one that was followed last.
 func (c *changes) hold(user string, epoch int64) bool {
-	return epoch >= c.floor.Load() && epoch >= c.of(user).Load()
+	return c.reached(epoch) && epoch >= c.floor.Load() && epoch >= c.of(user).Load()
 }

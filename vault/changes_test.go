@@ -2,6 +2,7 @@ package vault_test
 
 import (
 	"database/sql"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -12,10 +13,39 @@ import (
 	"github.com/grantry/grantry/vault/storetest"
 )
 
-func execute(t *testing.T, db *sql.DB, statement string) {
-	t.Helper()
-	if _, err := db.ExecContext(t.Context(), statement); err != nil {
-		t.Fatal(err)
+// comesBack notes what the store has counted, and answers what has it forget all after that, as a server that fails
+// over to one that was behind.
+func (b *bench) comesBack() (back func()) {
+	b.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+b.path+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = db.Close() })
+	execute := func(statement string) {
+		if _, err := db.ExecContext(b.t.Context(), statement); err != nil {
+			b.t.Error(err)
+		}
+	}
+	execute("CREATE TABLE then_epoch AS SELECT * FROM epoch; CREATE TABLE then_changes AS SELECT * FROM changes")
+	return func() {
+		execute(`BEGIN IMMEDIATE; DELETE FROM epoch; DELETE FROM changes;
+			INSERT INTO epoch SELECT * FROM then_epoch; INSERT INTO changes SELECT * FROM then_changes; COMMIT`)
+	}
+}
+
+// takeAway ends all access of a person's, as another process does.
+func (b *bench) takeAway(p vault.Person) {
+	b.t.Helper()
+	err := b.store.Update(b.t.Context(), func(tx vault.Tx) error {
+		list, err := tx.Access().List(b.Pseudonym(p.Caller))
+		for _, a := range list {
+			err = errors.Join(err, tx.Access().Delete(a.User, a.ID))
+		}
+		return err
+	})
+	if err != nil {
+		b.t.Fatal(err)
 	}
 }
 
@@ -41,25 +71,14 @@ func TestLostTransactionsForgetAll(t *testing.T) {
 			for _, p := range []vault.Person{alice, bob} {
 				b.token(request(p, agent))
 			}
-			tables := []string{"epoch", "changes"}
-			db, err := sql.Open("sqlite", "file:"+b.path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = db.Close() })
-			for _, table := range tables {
-				execute(t, db, "CREATE TABLE then_"+table+" AS SELECT * FROM "+table)
-			}
+			back := b.comesBack()
 			for range 3 {
 				b.deleteNothing(b.Pseudonym(alice.Caller), b.Pseudonym(bob.Caller))
 			}
 			for _, p := range []vault.Person{alice, bob} {
 				b.token(request(p, agent))
 			}
-			for _, table := range tables {
-				execute(t, db, "DELETE FROM "+table)
-				execute(t, db, "INSERT INTO "+table+" SELECT * FROM then_"+table)
-			}
+			back()
 			if tc.seen {
 				b.token(request(alice, agent))
 			}
@@ -67,15 +86,7 @@ func TestLostTransactionsForgetAll(t *testing.T) {
 				b.deleteNothing(tc.then...)
 				b.token(request(alice, agent))
 			}
-			if err := b.store.Update(t.Context(), func(tx vault.Tx) error {
-				list, err := tx.Access().List(b.Pseudonym(bob.Caller))
-				if err != nil {
-					return err
-				}
-				return tx.Access().Delete(list[0].User, list[0].ID)
-			}); err != nil {
-				t.Fatal(err)
-			}
+			b.takeAway(bob)
 			for range tc.later {
 				b.deleteNothing("somebody")
 			}
@@ -84,6 +95,49 @@ func TestLostTransactionsForgetAll(t *testing.T) {
 			}
 			b.token(request(alice, agent))
 		})
+	}
+}
+
+// What was read of a transaction that the store loses before the release is not released.
+func TestLostBeforeTheRelease(t *testing.T) {
+	t.Parallel()
+	f, with := broken(t)
+	b := newBench(t, with)
+	b.connectOwn(bob)
+	b.connectOwn(alice)
+	b.token(request(bob, agent))
+	back := b.comesBack()
+	b.deleteNothing(b.Pseudonym(alice.Caller))
+	f.onceReleasing(func() { b.takeAway(alice); back() }) // what gave her agent access is lost
+	if e := b.lack(request(alice, agent)); e.Reason != vault.AgentNotAllowed {
+		t.Errorf("alice's access is lost, and her exchange gives %s", e.Reason)
+	}
+}
+
+// What was read ahead of a transaction that the store then loses is not remembered: its number comes again.
+func TestLostWhileReadingAhead(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.connectOwn(bob)
+	b.connectOwn(alice)
+	back := b.comesBack()
+	for range 3 {
+		b.deleteNothing(b.Pseudonym(alice.Caller))
+	}
+	f, with := broken(t)
+	f.onceReleasing(back)
+	b.Vault = b.startAnew(with)
+	b.store = b.openStore()
+	t.Cleanup(func() { _ = b.store.Close() })
+	b.token(request(bob, agent))
+	b.takeAway(alice)
+	b.token(request(bob, agent))
+	for range 20 {
+		b.deleteNothing("somebody")
+	}
+	b.token(request(bob, agent))
+	if e := b.lack(request(alice, agent)); e.Reason != vault.AgentNotAllowed {
+		t.Errorf("alice's access was taken away, and her exchange gives %s", e.Reason)
 	}
 }
 

@@ -136,7 +136,7 @@ func (v *Vault) claimable(tx Tx, w wanted) (*picked, error) {
 		return nil, nil // the next pick says why
 	}
 	now := &picked{row: row, need: w.need, conn: w.conn, label: w.label, slim: w.slim, consent: w.consent}
-	if err := v.findNarrowed(tx, now); err != nil {
+	if err := v.findNarrowed(stored{tx}, now); err != nil {
 		return nil, err
 	}
 	if w.slim != nil && (row.RefreshCT == nil || now.narrow != nil && now.narrow.Refused != "") {

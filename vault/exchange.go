@@ -57,36 +57,34 @@ var errMoved = errors.New("picked row has moved")
 // what is lacking. There is no other way for a token to leave the vault. Its
 // audit entry is committed before it returns.
 //
-// What serves a request like an earlier one is remembered until something of its
-// person's changes: such an exchange reads nothing, and its only transaction is
-// that of its entry, which it shares with others of that moment.
+// What was read of a person's accounts for an agent is remembered until something
+// of theirs changes: the exchanges after it read nothing, and their only transaction is
+// that of their entry, which they share with others of that moment.
 func (v *Vault) Exchange(ctx context.Context, r Request) (t *Token, err error) {
 	defer func() { v.noteRefused(ctx, r, err) }()
 	if err := v.lives(ctx); err != nil {
 		return nil, err
 	}
-	if r.Stale != nil {
-		return v.exchange(ctx, r, v.who(r), nil)
-	}
 	w := v.who(r)
-	key := pickKey(r, w)
-	if p, ok := v.recall(key, r); ok {
+	if r.Stale != nil {
+		return v.exchange(ctx, r, w)
+	}
+	if p, ok := v.recall(r, w); ok {
 		if t, err := v.release(ctx, r, p); !errors.Is(err, errMoved) {
 			return t, err
 		}
 	}
-	return v.exchange(ctx, r, w, key)
+	return v.exchange(ctx, r, w)
 }
 
-// exchange picks, refreshes where that is needed, and releases. What it picks for the request as it came is remembered under key.
-func (v *Vault) exchange(ctx context.Context, r Request, w who, key []byte) (*Token, error) {
+// exchange picks, refreshes where that is needed, and releases. What it has read is remembered.
+func (v *Vault) exchange(ctx context.Context, r Request, w who) (*Token, error) {
 	account, renewed := r.Account, false
 	for range exchangeTries {
 		p, err := v.pickFor(ctx, r, w)
 		if err != nil {
 			return nil, err
 		}
-		asCame := r.Account == account
 		r.Account = p.row.ID // also after a refresh
 		if p.row.AuditGap {
 			if err := v.closeGap(ctx, p.row.ID); err != nil {
@@ -108,8 +106,8 @@ func (v *Vault) exchange(ctx context.Context, r Request, w who, key []byte) (*To
 		}
 		t, err := v.release(ctx, r, p)
 		if !errors.Is(err, errMoved) {
-			if err == nil && key != nil && asCame {
-				v.remember(key, p)
+			if err == nil {
+				v.remember(w, p)
 			}
 			return t, err
 		}
@@ -233,7 +231,7 @@ func (v *Vault) holds(tx Tx, r Request, p *picked) error {
 	switch {
 	case p.access.Once == "" && v.changes.hold(p.row.User, p.epoch) && v.open(p.access, r.Call):
 		return nil
-	case p.key != nil:
+	case p.kept != nil:
 		return errMoved
 	}
 	return v.still(tx, r, p)
@@ -270,13 +268,16 @@ func (v *Vault) noteUse(p *picked) {
 	if p.access.Once != "" || now-p.used <= touchEvery.Milliseconds() || !v.journal.use(v, p.access.ID, now) {
 		return
 	}
-	if p.used = now; p.key != nil {
-		v.picks.put(p)
+	if p.used = now; p.kept != nil {
+		v.memory.noteUse(who{p.row.User, p.access.Agent}, p.row.ID, now)
 	}
 }
 
 // alone says whether err is of one release, and none of the others that share its transaction.
 func alone(err error) bool {
+	if err == nil {
+		return false
+	}
 	var lack *ConsentError
 	return errors.Is(err, errMoved) || errors.As(err, &lack)
 }

@@ -177,6 +177,7 @@ type account struct {
 	profile accountProfile
 	broken  bool
 	access  AccessRow // of the agent that asks, where one does
+	kept    *kept     // of one that is remembered, or will be
 }
 
 // errBroken says that a grant does not open.

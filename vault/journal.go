@@ -31,6 +31,7 @@ type journal struct {
 
 	mu     sync.Mutex
 	next   *group
+	asked  int64            // entries so far
 	due    bool             // a sync is on its way
 	uses   map[string]int64 // by access id: last uses to write
 	noted  int              // uses since the last sync
@@ -62,6 +63,7 @@ type member struct {
 // commit answers when the entry is committed. A caller that goes away does not take the entry back.
 func (j *journal) commit(ctx context.Context, v *Vault, m *member) error {
 	j.mu.Lock()
+	j.asked++
 	g := j.next
 	leader := g == nil
 	if leader {
@@ -80,6 +82,13 @@ func (j *journal) commit(ctx context.Context, v *Vault, m *member) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// count is how many entries there were to write so far.
+func (j *journal) count() int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.asked
 }
 
 func (j *journal) lead(ctx context.Context, v *Vault, g *group) {

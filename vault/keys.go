@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -171,6 +172,11 @@ func (v *Vault) index(what string, parts ...string) string {
 	b = x.mac.Sum(b[:0])
 	x.buf = b
 	return hex.EncodeToString(b[:20])
+}
+
+// appendPart adds s with its length in front.
+func appendPart(b []byte, s string) []byte {
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
 }
 
 // indexer is a keyed hash for index, to be used again.

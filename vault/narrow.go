@@ -59,19 +59,14 @@ func (v *Vault) narrowedRecord(g GrantRow, slim []string) Record {
 
 // findNarrowed puts the narrowed token that p asks for into it, if there is one.
 // One that does not open, or that is of an earlier consent, is none.
-func (v *Vault) findNarrowed(tx Tx, p *picked) error {
+func (v *Vault) findNarrowed(from source, p *picked) error {
 	p.narrow = nil
 	if p.slim == nil {
 		return nil
 	}
-	rec := v.narrowedRecord(p.row, p.slim)
-	rec, err := tx.Records().Get(rec.Kind, rec.Hash, v.now())
+	rec, plain, err := from.record(v, v.narrowedRecord(p.row, p.slim))
 	if err != nil || rec.Owner != p.row.User {
 		return unless(ErrNotFound, err)
-	}
-	plain, err := v.openRecord(tx, rec)
-	if err != nil {
-		return unlessDamaged(err)
 	}
 	var n narrowed
 	if err := json.Unmarshal(plain, &n); err != nil {

@@ -1,6 +1,7 @@
 package vault_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -200,6 +201,14 @@ func TestDishonestNarrowing(t *testing.T) {
 			if tok := b.token(r); !tok.Token.Equal(own.Token) || !slices.Equal(tok.Scopes, []string{"files.all", "mail", "offline_access"}) {
 				t.Errorf("a wider token = %+v", tok)
 			}
+			f, with := broken(t)
+			b.Vault = b.open("another", with)
+			b.token(r)
+			f.failViews(errors.New("no reading now"))
+			if tok := b.token(r); !tok.Token.Equal(own.Token) {
+				t.Errorf("what is remembered = %+v", tok)
+			}
+			f.failViews(nil)
 			b.clock.add(25 * time.Hour)
 			b.vendor.set(func(v *vendor) { v.narrow = "honest" })
 			if can, _ := b.truth(b.token(r)); can != "files.read offline_access" {

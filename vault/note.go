@@ -139,6 +139,9 @@ func (v *Vault) writeNotesOften(ctx context.Context) {
 
 // noteRefused notes an exchange that gave no token.
 func (v *Vault) noteRefused(ctx context.Context, r Request, err error) {
+	if err == nil {
+		return
+	}
 	e := Entry{Kind: "token.refused", Caller: r.Caller, Agent: r.Agent, Tool: r.Tool, Result: "refused", Detail: Detail{Call: r.Call, Exchange: r.Exchanged}}
 	var lack *ConsentError
 	var short *ShortLivedError

@@ -23,6 +23,20 @@ func (f *fields) texts(all ...*string) {
 	}
 }
 
+// flags are eight at most.
+func (f *fields) flags(all ...*bool) {
+	var bits int64
+	for i, b := range all {
+		if *b {
+			bits |= 1 << i
+		}
+	}
+	f.numbers(&bits)
+	for i, b := range all {
+		*b = bits&(1<<i) != 0
+	}
+}
+
 func (f *fields) numbers(all ...*int64) {
 	for _, n := range all {
 		if !f.reading {

@@ -22,9 +22,8 @@ type picked struct {
 	epoch  int64 // of the store when it was read
 	used   int64 // when the last use was noted
 
-	key     []byte   // of a remembered one, which has neither need nor tokens; nil = it was read just now
-	asked   []string // what it asks for
-	wrapped []byte   // the data key that opens what goes out
+	all  []account // its person's, as they were read with it
+	kept *kept     // what it was picked by where nothing was read; it then has no token but the one that goes out
 
 	consent   int64     // generation that its person's last consent made; 0 = of before that was noted
 	slim      []string  // scopes of the narrowed token that goes out instead of the account's own; nil = that one
@@ -62,9 +61,6 @@ func (p *picked) can() []string {
 
 // ask is what serves the need: of each group the first scope that the grant has, else the first.
 func (p *picked) ask() []string {
-	if p.key != nil {
-		return p.asked
-	}
 	granted, vendor := provider.ParseScopes(p.row.Scopes), p.conn.Provider()
 	out := p.need.Ask()
 	for i, group := range slices.DeleteFunc(slices.Clone(p.need.Groups), func(g []string) bool { return len(g) == 0 }) {
@@ -133,15 +129,20 @@ func (v *Vault) find(tx Tx, epoch int64, r Request, asks who, ways []way) (p *pi
 	if err != nil {
 		return nil, broken, err
 	}
-	p = &picked{
-		row: a.row, label: a.profile.label(), need: w.need, conn: w.conn, access: a.access,
-		epoch: epoch, used: a.access.Used, consent: a.profile.Consent,
-	}
-	err = v.prove(tx, r, p)
+	p = pickedFrom(a, w, epoch)
+	p.all = all
+	err = v.prove(stored{tx}, r, p)
 	if errors.Is(err, errBroken) {
 		broken = append(broken, a.row.ID)
 	}
 	return p, broken, err
+}
+
+func pickedFrom(a *account, w way, epoch int64) *picked {
+	return &picked{
+		row: a.row, label: a.profile.label(), need: w.need, conn: w.conn, access: a.access,
+		epoch: epoch, used: a.access.Used, consent: a.profile.Consent,
+	}
 }
 
 // held are a user's accounts, each with the access that the agent has to it.
@@ -184,7 +185,7 @@ func wayOf(ways []way, connection string) (way, bool) {
 // choose picks the account: the named one, else the default one, else the only
 // one. Several and none marked is an error with their labels, never a guess: a
 // default account that is over is to be mended, and not another's turn.
-func choose(r Request, ways []way, all []account) (account, way, error) {
+func choose(r Request, ways []way, all []account) (*account, way, error) {
 	all = slices.DeleteFunc(all, func(a account) bool { _, ok := wayOf(ways, a.row.Connection); return !ok })
 	if r.Account != "" {
 		return named(all, ways, r.Account)
@@ -200,21 +201,21 @@ func choose(r Request, ways []way, all []account) (account, way, error) {
 	}
 	switch {
 	case len(candidates) == 0:
-		return account{}, way{}, &ConsentError{Reason: NotConnected, Options: newOptions(ways)}
+		return nil, way{}, &ConsentError{Reason: NotConnected, Options: newOptions(ways)}
 	case len(candidates) > 1 && candidates[0].row.State == string(GrantActive):
-		return account{}, way{}, &ConsentError{Reason: AccountAmbiguous, Labels: labels(candidates)}
+		return nil, way{}, &ConsentError{Reason: AccountAmbiguous, Labels: labels(candidates)}
 	case len(candidates) > 1: // all of them are over: the one used last stands for them
 		slices.SortStableFunc(candidates, func(a, b account) int { return cmp.Compare(b.row.Updated, a.row.Updated) })
 	}
 	w, _ := wayOf(ways, candidates[0].row.Connection)
-	return candidates[0], w, nil
+	return &candidates[0], w, nil
 }
 
 func active(all []account) []account {
 	return slices.DeleteFunc(slices.Clone(all), func(a account) bool { return a.row.State != string(GrantActive) })
 }
 
-func named(all []account, ways []way, ref string) (account, way, error) {
+func named(all []account, ways []way, ref string) (*account, way, error) {
 	var found []account
 	shown := labels(all)
 	for i, a := range all {
@@ -231,12 +232,12 @@ func named(all []account, ways []way, ref string) (account, way, error) {
 	}
 	switch len(found) {
 	case 0:
-		return account{}, way{}, &ConsentError{Reason: AccountUnknown, Labels: labels(all)}
+		return nil, way{}, &ConsentError{Reason: AccountUnknown, Labels: labels(all)}
 	case 1:
 		w, _ := wayOf(ways, found[0].row.Connection)
-		return found[0], w, nil
+		return &found[0], w, nil
 	}
-	return account{}, way{}, &ConsentError{Reason: AccountAmbiguous, Labels: labels(found)}
+	return nil, way{}, &ConsentError{Reason: AccountAmbiguous, Labels: labels(found)}
 }
 
 // labels tell accounts apart: the label, and where two would read the same, the id behind it.
@@ -263,7 +264,7 @@ func newOptions(ways []way) []Option {
 }
 
 // prove checks destination, state, granted scopes and access, and opens the tokens.
-func (v *Vault) prove(tx Tx, r Request, p *picked) error {
+func (v *Vault) prove(from source, r Request, p *picked) error {
 	granted := provider.ParseScopes(p.row.Scopes)
 	if !bound(p.row, p.conn) {
 		return v.lacks(ConnChanged, p, nil)
@@ -286,17 +287,17 @@ func (v *Vault) prove(tx Tx, r Request, p *picked) error {
 		e.Err = ErrOtherAccess
 		return e
 	}
-	allowed, err := v.allowed(tx, r, p)
+	allowed, err := v.allowed(from, r, p)
 	if err == nil && !allowed {
 		return v.lacks(AgentNotAllowed, p, nil)
 	}
 	if err != nil {
 		return err
 	}
-	if err := v.bounded(tx, r.Ceiling, p); err != nil {
+	if err := v.bounded(from, r.Ceiling, p); err != nil {
 		return err
 	}
-	p.tokens, err = v.openTokens(tx, p.row)
+	p.tokens, err = from.tokens(v, p)
 	if damaged(err) {
 		e := v.lacks(AccountChanged, p, nil)
 		e.Err = errBroken

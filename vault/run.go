@@ -27,6 +27,7 @@ func (v *Vault) Run(ctx context.Context) error {
 		v.refreshDue,
 		v.reapOften,
 		v.tend,
+		v.remembering,
 	} {
 		jobs.Go(func() { job(ctx) })
 	}

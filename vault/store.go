@@ -252,6 +252,8 @@ type AccessRows interface {
 	Get(user, agent, grant string) (AccessRow, error)
 	// List answers a user's rows.
 	List(user string) ([]AccessRow, error)
+	// Pairs answers each user with each agent that has access of theirs, by both, after a pair and at most limit. The rows have no more than these.
+	Pairs(user, agent string, limit int) ([]AccessRow, error)
 	// Find answers anybody's by its id, or ErrNotFound.
 	Find(id string) (AccessRow, error)
 	// Put inserts or replaces the row of (User, Agent, Grant).

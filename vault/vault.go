@@ -35,7 +35,7 @@ type Config struct {
 	AccessTTL   time.Duration    // of an agent's access; 0 = 720h
 	TicketTTL   time.Duration    // how long a ticket may be opened; 0 = 24h (serve); stdio has 15m
 	Limits      Limits
-	Remember    int             // bytes at most for what exchanges picked, so that the next like them reads nothing; 0 = 32 MiB, the least
+	Remember    int             // bytes at most for what exchanges read, so that the next ones need not; 0 = 32 MiB, the least
 	Rules       map[string]Rule // by connection: which accounts may be connected, and by whom; none = all
 	// ReadKeys reads the key source again, for a key that was added meanwhile; nil = it can be read once only.
 	ReadKeys func(context.Context) ([]seal.Key, error)
@@ -66,7 +66,7 @@ type Vault struct {
 	keys     derivedKeys
 	deks     dekCache
 	looks    looks
-	picks    pickCache
+	memory   memory
 	changes  *changes
 	indexers sync.Pool // of *indexer
 	guards   guards
@@ -103,7 +103,7 @@ func Open(ctx context.Context, cfg Config) (*Vault, error) {
 		return nil, fmt.Errorf("opening vault: %w", err)
 	}
 	v := &Vault{cfg: withDefaults(cfg), keyring: ring, store: learning{Store: cfg.Store, ring: ring}, conns: map[string]*provider.Connection{}}
-	v.picks, v.changes = newPickCache(v.cfg.Remember), newChanges(v.cfg.Remember/rememberPerSlot)
+	v.memory, v.changes = newMemory(v.cfg.Remember), newChanges(v.cfg.Remember/rememberPerSlot)
 	v.log = v.cfg.Logger
 	for _, c := range cfg.Connections {
 		v.conns[c.Name()] = c
@@ -152,7 +152,7 @@ func (v *Vault) Close() error {
 	done := make(chan struct{})
 	go func() { defer close(done); v.work.close() }()
 	v.beatUntil(done)
-	v.picks.close()
+	v.memory.close()
 	return errors.Join(v.writeNotes(context.Background(), true), v.journal.close(v), v.endChain(context.Background()), v.leave())
 }
 

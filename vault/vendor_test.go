@@ -29,6 +29,7 @@ type vendor struct {
 	email    string
 	scopes   string // granted, "" = none said
 	life     int    // expires_in, 0 = none said
+	length   int    // of access tokens, at least
 	live     string // refresh token
 	sent     map[string]int
 	tokens   int // POSTs to the token endpoint
@@ -172,7 +173,7 @@ func (v *vendor) reply(w http.ResponseWriter, r *http.Request) {
 
 // answer issues a token set; the refresh token before is dead from now on.
 func (v *vendor) answer(w http.ResponseWriter, asked string) {
-	at, can, said := draw("at"), v.scopes, v.scopes
+	at, can, said := draw("at")+strings.Repeat("t", v.length), v.scopes, v.scopes
 	if asked != "" && v.narrow != "" && v.narrow != "wide" {
 		can, said = asked, asked
 	}

@@ -25,6 +25,7 @@ type Connection struct {
 	ep   Endpoints // after overrides; blank where discovery fills in
 	auth ClientAuth
 	api  *url.URL // endpoints.api, nil when not overridden
+	dest []byte   // Destination
 
 	http  *http.Client // capped, follows nothing
 	found discovery
@@ -48,6 +49,7 @@ func NewConnection(reg Registration, cfg Config) (*Connection, error) {
 	if reg.Endpoints.API != "" {
 		c.api, _ = url.Parse(reg.Endpoints.API) // checked above
 	}
+	c.dest = c.digest()
 	c.http = &http.Client{Transport: base(cfg.HTTP), CheckRedirect: stay}
 	return c, nil
 }
@@ -177,8 +179,10 @@ func (c *Connection) Issuer() string {
 
 // Destination is a digest of where tokens of this connection may go: SHA-256
 // over length-prefixed issuer, token, revocation and API addresses, API hosts
-// and client id, as configured. A discovery document does not change it.
-func (c *Connection) Destination() []byte {
+// and client id, as configured. A discovery document does not change it, and callers must not.
+func (c *Connection) Destination() []byte { return c.dest }
+
+func (c *Connection) digest() []byte {
 	hosts := Union(c.reg.APIHosts, nil)
 	fields := append([]string{
 		"grantry/destination/v1", c.reg.Provider.Name, c.ep.Issuer, c.ep.Token, c.ep.Revocation, c.ep.API, c.reg.ClientID,

@@ -23,6 +23,8 @@ const (
 
 	queryAccessOf = `SELECT ` + accessColumns + ` FROM access WHERE user_key = $1 ORDER BY created, id`
 
+	queryAccessPairs = `SELECT DISTINCT user_key, agent FROM access WHERE (user_key, agent) > ($1, $2) ORDER BY user_key, agent LIMIT $3`
+
 	queryFindAccess = `SELECT ` + accessColumns + ` FROM access WHERE id = $1`
 
 	queryPutAccess = `INSERT INTO access (` + accessColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
@@ -37,7 +39,7 @@ const (
 )
 
 func accessQueries() []string {
-	return []string{queryAccess, queryHeld, queryAccessOf, queryFindAccess, queryPutAccess, queryTouchAccess, queryTouchGrant, queryDeleteAccess}
+	return []string{queryAccess, queryHeld, queryAccessOf, queryAccessPairs, queryFindAccess, queryPutAccess, queryTouchAccess, queryTouchGrant, queryDeleteAccess}
 }
 
 func scanAccess(s scanner) (a vault.AccessRow, err error) {
@@ -51,6 +53,14 @@ func (r accessRows) Get(user, agent, grant string) (vault.AccessRow, error) {
 
 func (r accessRows) List(user string) ([]vault.AccessRow, error) {
 	return all(r.tx, scanAccess, "listing access", queryAccessOf, user)
+}
+
+func (r accessRows) Pairs(user, agent string, limit int) ([]vault.AccessRow, error) {
+	scan := func(s scanner) (a vault.AccessRow, err error) {
+		err = s.Scan(&a.User, &a.Agent)
+		return a, err
+	}
+	return all(r.tx, scan, "listing who has access", queryAccessPairs, user, agent, limit)
 }
 
 func (r accessRows) Find(id string) (vault.AccessRow, error) {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/grantry/grantry/vault"
@@ -13,6 +14,7 @@ func RunAccess(t *testing.T, open func(t *testing.T) vault.Store) {
 		"put and get": accessPut,
 		"list":        accessList,
 		"held":        accessHeld,
+		"pairs":       accessPairs,
 		"touch":       accessTouch,
 		"delete":      accessDelete,
 		"once": func(t *testing.T, s vault.Store) {
@@ -91,6 +93,38 @@ func accessHeld(t *testing.T, s vault.Store) {
 	}
 	held := read(t, s, func(tx vault.Tx) ([]vault.HeldRow, error) { return tx.Access().Held("alice", "agent") })
 	updateErr(t, s, vault.ErrConflict, func(tx vault.Tx) error { return tx.Grants().Swap(held[0].Grant, held[0].Grant.Gen) })
+}
+
+func accessPairs(t *testing.T, s vault.Store) {
+	addUsers(t, s, "alice", "bob", "carol")
+	update(t, s, func(tx vault.Tx) error {
+		for i, pair := range [][2]string{{"bob", "agent2"}, {"alice", "agent2"}, {"alice", "agent1"}, {"bob", "agent1"}, {"alice", "agent1"}} {
+			g := grantRow(fmt.Sprint("g", i), pair[0])
+			g.AccountKey = g.ID
+			a := accessRow(fmt.Sprint("a", i), pair[1], g.ID)
+			a.User = pair[0]
+			if err := errors.Join(tx.Grants().Insert(g), tx.Access().Put(a)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	all := []vault.AccessRow{{User: "alice", Agent: "agent1"}, {User: "alice", Agent: "agent2"}, {User: "bob", Agent: "agent1"}, {User: "bob", Agent: "agent2"}}
+	for _, of := range []struct {
+		user, agent string
+		limit       int
+		want        []vault.AccessRow
+	}{
+		{"", "", 9, all},
+		{"", "", 3, all[:3]},
+		{"alice", "agent2", 1, all[2:3]},
+		{"alice", "agent1", 9, all[1:]},
+		{"alice", "agent3", 9, all[2:]},
+		{"bob", "agent2", 9, nil},
+	} {
+		got := read(t, s, func(tx vault.Tx) ([]vault.AccessRow, error) { return tx.Access().Pairs(of.user, of.agent, of.limit) })
+		same(t, fmt.Sprintf("%d after %s of %s", of.limit, of.agent, of.user), of.want, got)
+	}
 }
 
 func accessList(t *testing.T, s vault.Store) {
