@@ -2,6 +2,8 @@ package vault
 
 import (
 	"hash/maphash"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -15,7 +17,13 @@ type changes struct {
 	last  func() []atomic.Int64 // by slot of a person: an epoch, not before the last change of theirs
 	epoch atomic.Int64          // up to which all changes are known
 	floor atomic.Int64          // nothing holds that was read before
+
+	mu      sync.Mutex
+	changed map[string]bool // people, for who reads their rows again
 }
+
+// changedMost bounds the people to read again.
+const changedMost = 4096
 
 func newChanges(slots int) *changes {
 	return &changes{seed: maphash.MakeSeed(), last: sync.OnceValue(func() []atomic.Int64 { return make([]atomic.Int64, slots) })}
@@ -51,7 +59,30 @@ func (c *changes) follow(tx Tx) error {
 		c.of(u).Store(epoch)
 	}
 	c.epoch.Store(epoch)
+	c.note(users)
 	return nil
+}
+
+func (c *changes) note(users []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.changed == nil {
+		c.changed = map[string]bool{}
+	}
+	for _, u := range users {
+		if len(c.changed) < changedMost {
+			c.changed[u] = true
+		}
+	}
+}
+
+// take answers those whose rows changed since it was asked before.
+func (c *changes) take() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	users := slices.Collect(maps.Keys(c.changed))
+	c.changed = nil
+	return users
 }
 
 // raise never lowers the floor: an epoch may come back, and what was read at it before does not.

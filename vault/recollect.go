@@ -1,25 +1,35 @@
 package vault
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 )
 
 const (
-	followEvery     = 10 * time.Second
+	followEvery     = 2 * time.Second
 	recollectAtOnce = 64 // people and agents on one snapshot
 	recollectErrors = 10 // in a row: then it is given up
 	errorRest       = 3 * time.Second
 )
 
-// remembering has what exchanges will read in memory before they ask for it, as far as there is room, and
-// sees to it that it is not taken for outdated where nobody exchanges: the store names for a while only whose rows changed.
+// remembering has what exchanges will read in memory before they ask for it, as far as there is room: of everybody
+// after a start and wherever all of it was forgotten, and of whose rows have changed. An exchange that is quicker reads for itself.
 func (v *Vault) remembering(ctx context.Context) {
-	v.recollect(ctx)
+	read := int64(-1) // the floor above which it was
 	every(ctx, followEvery, func(ctx context.Context) {
-		if err := v.followNow(ctx); err != nil && ctx.Err() == nil {
-			v.log.Warn("learning what changed", "error", err)
+		if err := v.followNow(ctx); err != nil {
+			if ctx.Err() == nil {
+				v.log.Warn("learning what changed", "error", err)
+			}
+			return
 		}
+		if floor := v.changes.floor.Load(); floor != read {
+			read = floor
+			v.recollect(ctx)
+		}
+		v.recollectChanged(ctx)
 	})
 }
 
@@ -31,16 +41,18 @@ func (v *Vault) followNow(ctx context.Context) error {
 }
 
 // recollect reads the accounts of everybody for each agent that has access to some. What
-// it cannot read is left to who asks for it.
+// it cannot read is left to who asks for it. Where there are calls it rests for as long as it reads.
 func (v *Vault) recollect(ctx context.Context) {
 	began, people, room, failed := time.Now(), 0, v.cfg.Remember/10*9, 0
 	var at who
 	for room > 0 && ctx.Err() == nil {
 		start, before := time.Now(), v.journal.count()
-		n, size, err := v.recollectSome(ctx, &at)
+		n, size, err := v.readAhead(ctx, &at, func(tx Tx) ([]AccessRow, error) {
+			return tx.Access().Pairs(at.user, at.agent, recollectAtOnce)
+		})
 		rest := time.Since(start)
 		if v.journal.count() == before {
-			rest = 0 // nobody waits
+			rest = 0
 		}
 		if failed++; err == nil {
 			failed = 0
@@ -57,32 +69,56 @@ func (v *Vault) recollect(ctx context.Context) {
 	}
 }
 
-// recollectSome remembers the next ones after at, and answers how many these were and what they take. What fails is passed over.
-func (v *Vault) recollectSome(ctx context.Context, at *who) (n, size int, err error) {
+// recollectChanged reads the accounts of those whose rows have changed.
+func (v *Vault) recollectChanged(ctx context.Context) {
+	for users := range slices.Chunk(v.changes.take(), recollectAtOnce) {
+		if ctx.Err() != nil {
+			return
+		}
+		_, _, err := v.readAhead(ctx, new(who), func(tx Tx) (pairs []AccessRow, err error) {
+			for _, u := range users {
+				rows, err := tx.Access().List(u)
+				if err != nil {
+					return nil, err
+				}
+				slices.SortFunc(rows, func(a, b AccessRow) int { return cmp.Compare(a.Agent, b.Agent) })
+				pairs = append(pairs, slices.CompactFunc(rows, func(a, b AccessRow) bool { return a.Agent == b.Agent })...)
+			}
+			return pairs, nil
+		})
+		if err != nil && ctx.Err() == nil {
+			v.log.Debug("reading again what changed", "error", err)
+		}
+	}
+}
+
+// readAhead remembers the accounts of people for their agents, in the order that pairs has, and answers how many these
+// were and what they take. last is the one that it has come to: one that fails is passed over, and ends it.
+func (v *Vault) readAhead(ctx context.Context, last *who, pairs func(tx Tx) ([]AccessRow, error)) (n, size int, err error) {
 	var epoch int64
 	var asking []who
 	var read [][]account
-	next := *at
+	at := *last
 	err = v.store.View(ctx, func(tx Tx) error {
-		asking, read, next = nil, nil, *at
+		asking, read, at = nil, nil, *last
 		if epoch, err = tx.Vault().Epoch(); err != nil {
 			return err
 		}
-		pairs, err := tx.Access().Pairs(at.user, at.agent, recollectAtOnce)
+		list, err := pairs(tx)
 		if err != nil {
 			return err
 		}
-		for _, a := range pairs {
-			next = who{a.User, a.Agent}
-			all, err := v.held(tx, next)
+		for _, a := range list {
+			at = who{a.User, a.Agent}
+			all, err := v.held(tx, at)
 			if err != nil {
 				return err
 			}
-			asking, read = append(asking, next), append(read, all)
+			asking, read = append(asking, at), append(read, all)
 		}
 		return nil
 	})
-	*at = next
+	*last = at
 	if err == nil && !v.changes.reached(epoch) {
 		err = v.followNow(ctx)
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/grantry/grantry/vault"
 	"github.com/grantry/grantry/vault/provider"
@@ -114,6 +115,41 @@ func TestReadAheadOpensAll(t *testing.T) {
 			f.failViews(nil)
 			if e := b.lack(request(alice, agent)); e.Reason != vault.AccountChanged {
 				t.Errorf("what does not open: %s", e.Reason)
+			}
+		})
+	}
+}
+
+// What changed is read again before somebody asks, and all of it where so much changed that nothing was believed any more.
+func TestChangesAreReadAgain(t *testing.T) {
+	t.Parallel()
+	for what, whose := range map[string]func(b *bench) []string{
+		"a person's":  func(b *bench) []string { return []string{b.Pseudonym(alice.Caller)} },
+		"everybody's": func(*bench) []string { return crowd() },
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.connect(alice, agent)
+			f, with := broken(t)
+			v := b.startAnew(with)
+			b.store = b.openStore()
+			t.Cleanup(func() { _ = b.store.Close() })
+			remembered := func() bool {
+				f.failViews(errors.New("no reading now"))
+				defer f.failViews(nil)
+				_, err := v.Exchange(t.Context(), request(alice, agent))
+				return err == nil
+			}
+			for tries := 0; remembered(); tries++ { // it may be quick to read again
+				if b.deleteNothing(whose(b)...); tries == 10 {
+					t.Fatal("what changed is believed")
+				}
+			}
+			for until := time.Now().Add(30 * time.Second); !remembered(); time.Sleep(3 * time.Second) {
+				if time.Now().After(until) {
+					t.Fatal("what changed is not read again")
+				}
 			}
 		})
 	}
