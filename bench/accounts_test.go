@@ -127,7 +127,7 @@ func (w *sized) start(b *testing.B) (ahead <-chan struct{}, stop func()) {
 	b.Helper()
 	done := make(chan struct{})
 	cfg := w.cfg
-	cfg.Logger = slog.New(listener{Handler: slog.DiscardHandler, line: "what exchanges will want is in memory", heard: sync.OnceFunc(func() { close(done) })})
+	cfg.ReadAhead, cfg.Logger = true, slog.New(listener{Handler: slog.DiscardHandler, line: "what exchanges will want is in memory", heard: sync.OnceFunc(func() { close(done) })})
 	w.reopen(b, cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -15,7 +15,7 @@ const (
 	// usesMax bounds the notes of last use between two syncs; what finds no room is noted at its
 	// next use. A group takes usesByTheWay of them along, and a transaction of their own usesAtOnce:
 	// more than that would keep releases waiting.
-	usesMax      = 128
+	usesMax      = 32
 	usesByTheWay = 1
 	usesAtOnce   = 8
 )

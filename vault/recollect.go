@@ -17,6 +17,9 @@ const (
 // remembering has what exchanges will read in memory before they ask for it, as far as there is room: of everybody
 // after a start and wherever all of it was forgotten, and of whose rows have changed. An exchange that is quicker reads for itself.
 func (v *Vault) remembering(ctx context.Context) {
+	if !v.cfg.ReadAhead {
+		return
+	}
 	read := int64(-1) // the floor above which it was
 	every(ctx, followEvery, func(ctx context.Context) {
 		if err := v.followNow(ctx); err != nil {

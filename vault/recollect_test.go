@@ -31,7 +31,7 @@ func (h heard) Handle(ctx context.Context, r slog.Record) error {
 func (b *bench) startAnew(change ...func(*vault.Config)) *vault.Vault {
 	b.t.Helper()
 	h := heard{Handler: b.logger.Handler(), line: "what exchanges will want is in memory", once: new(sync.Once), heard: make(chan struct{})}
-	v := b.open("anew", append(change, func(c *vault.Config) { c.Logger = slog.New(h) })...)
+	v := b.open("anew", append(change, func(c *vault.Config) { c.Logger, c.ReadAhead = slog.New(h), true })...)
 	ctx, cancel := context.WithCancel(b.t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { _ = v.Run(ctx) })

@@ -36,6 +36,7 @@ type Config struct {
 	TicketTTL   time.Duration    // how long a ticket may be opened; 0 = 24h (serve); stdio has 15m
 	Limits      Limits
 	Remember    int             // bytes at most for what exchanges read, so that the next ones need not; 0 = 32 MiB, the least
+	ReadAhead   bool            // Run has that read before they ask, of everybody: for a server
 	Rules       map[string]Rule // by connection: which accounts may be connected, and by whom; none = all
 	// ReadKeys reads the key source again, for a key that was added meanwhile; nil = it can be read once only.
 	ReadKeys func(context.Context) ([]seal.Key, error)

@@ -57,7 +57,7 @@ func (a *App) open(ctx context.Context) (_ *opened, err error) {
 		Store: store, Keys: keys, ReadKeys: a.readKeys(), Connections: conns, Instance: a.instance, Logger: a.log, AccessTTL: a.cfg.Access.DefaultTTL,
 		Limits:    vault.Limits{OpenTickets: a.cfg.Limits.OpenTickets, TicketsPerHour: a.cfg.Limits.TicketsPerHour},
 		OwnerDead: a.instanceDead, Version: a.opts.Version, Anchor: a.anchor(), Rescue: journal,
-		Reap: vault.Ages(a.cfg.Reap), Settings: a.settings(), Rules: rules(a.cfg), Remember: RememberBytes(),
+		Reap: vault.Ages(a.cfg.Reap), Settings: a.settings(), Rules: rules(a.cfg), Remember: RememberBytes(), ReadAhead: a.serving,
 	}
 	if !a.cfg.Notify.IsZero() {
 		n := a.newNotifier()
