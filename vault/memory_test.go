@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/grantry/grantry/vault"
+	"github.com/grantry/grantry/vault/provider"
 )
 
 // What is remembered for one request says nothing of what its person has not agreed to: all that a token
@@ -90,5 +91,41 @@ func TestUsesAreNotedOnceInAWhile(t *testing.T) {
 	b.Vault = b.open("p2")
 	if used := b.access(alice, agent).Used; !used.Equal(noted) {
 		t.Errorf("used at %s, noted before at %s", used, noted)
+	}
+}
+
+// All of a person's accounts are remembered, also those at connections that a request is not about: the next
+// request may be, and with two that could serve there is no guess.
+func TestAllConnectionsAreRemembered(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.conns = append(b.conns, b.vendor.connection("other"))
+	f, with := broken(t)
+	b.Vault = b.open("two", with)
+	at := func(connection string) vault.Request {
+		return request(alice, agent, provider.Need{Connection: connection, Groups: read.Groups})
+	}
+	for _, name := range []string{"files", "other"} {
+		ans := answer(b, b.ticket(alice, agent, b.lack(at(name))), alice)
+		ans.RedirectURI = "http://127.0.0.1:8787/callback/" + name
+		s, err := b.Allow(t.Context(), ans)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := callback(t, s, alice)
+		c.Connection = name
+		if _, _, err := b.Finish(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.token(at("other"))
+	if e := b.lack(request(alice, agent)); e.Reason != vault.AccountAmbiguous {
+		t.Errorf("two that could serve: %s", e.Reason)
+	}
+	f.failViews(errors.New("no reading now"))
+	for _, name := range []string{"other", "files"} {
+		if tok := b.token(at(name)); tok.Connection.Name() != name {
+			t.Errorf("for %s a token of %s", name, tok.Connection.Name())
+		}
 	}
 }

@@ -125,7 +125,7 @@ func (v *Vault) find(tx Tx, epoch int64, r Request, asks who, ways []way) (p *pi
 			broken = append(broken, a.row.ID)
 		}
 	}
-	a, w, err := choose(r, ways, all)
+	a, w, err := choose(r, ways, slices.Clone(all)) // it leaves out those at other connections
 	if err != nil {
 		return nil, broken, err
 	}
