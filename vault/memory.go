@@ -34,8 +34,7 @@ func (w who) key() []byte {
 	return append(append(append(make([]byte, 0, 128), w.user...), ' '), w.agent...)
 }
 
-// put answers how many bytes it has kept.
-func (m memory) put(w who, s *shelf) int {
+func (m memory) put(w who, s *shelf) {
 	f := fields{b: make([]byte, 0, 1024)}
 	s.fields(&f)
 	if len(f.b) < memoryPiece {
@@ -43,7 +42,7 @@ func (m memory) put(w who, s *shelf) int {
 	} else {
 		m.kept().SetBig(w.key(), f.b)
 	}
-	return len(f.b)
+	s.size = len(f.b)
 }
 
 func (m memory) get(w who) (*shelf, bool) {
@@ -55,7 +54,7 @@ func (m memory) get(w who) (*shelf, bool) {
 	if !ok {
 		return nil, false
 	}
-	s, f := new(shelf), fields{b: b, reading: true}
+	s, f := &shelf{size: len(b)}, fields{b: b, reading: true}
 	s.fields(&f)
 	return s, !f.bad
 }
@@ -68,6 +67,7 @@ const bigMark = 16
 type shelf struct {
 	epoch    int64
 	accounts []shelved
+	size     int // in memory, in bytes
 }
 
 type shelved struct{ connection, packed []byte }

@@ -95,12 +95,17 @@ func (v *Vault) wrappedFor(blob []byte, user string) []byte {
 	return k.wrapped
 }
 
-// recall picks from memory, if nothing of its person's changed and the token can go
-// out as it is: no transaction is needed for that. Whatever else there is to say to a request
-// is for a pick that reads. Whether the rows still are what they were shows in the release's own transaction.
-func (v *Vault) recall(r Request, w who) (*picked, bool) {
+// remembered answers what is remembered of a person for an agent, if nothing of the person's has changed since.
+func (v *Vault) remembered(w who) (*shelf, bool) {
 	s, ok := v.memory.get(w)
-	if !ok || !v.changes.hold(w.user, s.epoch) {
+	return s, ok && v.changes.hold(w.user, s.epoch)
+}
+
+// recall picks from memory, if the token can go out as it is: no transaction is needed
+// for that. Whatever else there is to say to a request is for a pick that reads. Whether the rows still are what they were shows in the release's own transaction.
+func (v *Vault) recall(r Request, w who) (*picked, bool) {
+	s, ok := v.remembered(w)
+	if !ok {
 		return nil, false
 	}
 	ways, err := v.waysOf(r)
@@ -144,8 +149,8 @@ func (p *picked) lasting() bool {
 // narrowedOf are the narrowed tokens to remember of an account: the one that was asked for now, and those before it.
 func (v *Vault) narrowedOf(w who, p *picked) []keptRecord {
 	out := []keptRecord{{rec: p.narrowRec, wrapped: v.wrappedFor(p.narrowRec.Value, w.user)}}
-	s, ok := v.memory.get(w)
-	if !ok || !v.changes.hold(w.user, s.epoch) {
+	s, ok := v.remembered(w)
+	if !ok {
 		return out
 	}
 	for _, one := range s.accounts {
@@ -185,7 +190,8 @@ func (v *Vault) shelve(w who, epoch int64, all []account) int {
 	if !useful || !v.changes.reached(epoch) {
 		return 0
 	}
-	return v.memory.put(w, s)
+	v.memory.put(w, s)
+	return s.size
 }
 
 // opened opens all that is sealed in an account's rows (R71), with the keys at hand.

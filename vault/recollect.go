@@ -3,6 +3,7 @@ package vault
 import (
 	"cmp"
 	"context"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -96,14 +97,18 @@ func (v *Vault) recollectChanged(ctx context.Context) {
 }
 
 // readAhead remembers the accounts of people for their agents, in the order that pairs has, and answers how many these
-// were and what they take. last is the one that it has come to: one that fails is passed over, and ends it.
+// were and what they take. What is remembered already it leaves as it is. last is the one that it has come to: one
+// that fails is passed over, and ends it.
 func (v *Vault) readAhead(ctx context.Context, last *who, pairs func(tx Tx) ([]AccessRow, error)) (n, size int, err error) {
+	type reading struct {
+		who
+		all []account
+	}
 	var epoch int64
-	var asking []who
-	var read [][]account
-	at := *last
+	var read []reading
+	at, giveWay := *last, v.givingWay()
 	err = v.store.View(ctx, func(tx Tx) error {
-		asking, read, at = nil, nil, *last
+		n, size, read, at = 0, 0, nil, *last
 		if epoch, err = tx.Vault().Epoch(); err != nil {
 			return err
 		}
@@ -113,11 +118,17 @@ func (v *Vault) readAhead(ctx context.Context, last *who, pairs func(tx Tx) ([]A
 		}
 		for _, a := range list {
 			at = who{a.User, a.Agent}
+			n++
+			if s, ok := v.remembered(at); ok {
+				size += s.size
+				continue
+			}
 			all, err := v.held(tx, at)
 			if err != nil {
 				return err
 			}
-			asking, read = append(asking, at), append(read, all)
+			read = append(read, reading{at, all})
+			giveWay()
 		}
 		return nil
 	})
@@ -125,10 +136,23 @@ func (v *Vault) readAhead(ctx context.Context, last *who, pairs func(tx Tx) ([]A
 	if err == nil && !v.changes.reached(epoch) {
 		err = v.followNow(ctx)
 	}
-	for i, w := range asking {
-		size += v.shelve(w, epoch, read[i])
+	for _, r := range read {
+		size += v.shelve(r.who, epoch, r.all)
+		giveWay()
 	}
-	return len(asking), size, err
+	return n, size, err
+}
+
+// givingWay answers what lets all else that can run go first, where there are calls.
+// A goroutine that gives way for nobody goes on at another processor, and is slower there.
+func (v *Vault) givingWay() func() {
+	calls := v.journal.count()
+	return func() {
+		if n := v.journal.count(); n != calls {
+			calls = n
+			runtime.Gosched()
+		}
+	}
 }
 
 // sleep waits, or until ctx ends.

@@ -30,14 +30,23 @@ func (h heard) Handle(ctx context.Context, r slog.Record) error {
 // startAnew opens the database as another process does that runs, and waits until it has read ahead.
 func (b *bench) startAnew(change ...func(*vault.Config)) *vault.Vault {
 	b.t.Helper()
-	h := heard{Handler: b.logger.Handler(), line: "what exchanges will want is in memory", once: new(sync.Once), heard: make(chan struct{})}
-	v := b.open("anew", append(change, func(c *vault.Config) { c.Logger, c.ReadAhead = slog.New(h), true })...)
-	ctx, cancel := context.WithCancel(b.t.Context())
-	var running sync.WaitGroup
-	running.Go(func() { _ = v.Run(ctx) })
-	b.t.Cleanup(func() { cancel(); running.Wait() })
-	<-h.heard
+	v, readAhead := b.openAnew(change...)
+	readAhead()
 	return v
+}
+
+// openAnew is startAnew whose process begins to run, and to read ahead, when it is told to.
+func (b *bench) openAnew(change ...func(*vault.Config)) (v *vault.Vault, readAhead func()) {
+	b.t.Helper()
+	h := heard{Handler: b.logger.Handler(), line: "what exchanges will want is in memory", once: new(sync.Once), heard: make(chan struct{})}
+	v = b.open("anew", append(change, func(c *vault.Config) { c.Logger, c.ReadAhead = slog.New(h), true })...)
+	return v, func() {
+		ctx, cancel := context.WithCancel(b.t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { _ = v.Run(ctx) })
+		b.t.Cleanup(func() { cancel(); running.Wait() })
+		<-h.heard
+	}
 }
 
 // A process that has just started needs to read nothing of what it can hand out, for whatever need, agent and
@@ -91,6 +100,29 @@ func TestReadAhead(t *testing.T) {
 	if e := b.lack(request(bob, agent)); e.Reason != vault.AgentNotAllowed {
 		t.Errorf("access that is over: %s", e.Reason)
 	}
+}
+
+// What was remembered by a use before it was read ahead is left: it may be more than that reads.
+func TestReadAheadLeavesWhatIsThere(t *testing.T) {
+	t.Parallel()
+	b := narrowing(t, "", "honest")
+	b.connect(alice, nightly)
+	f, with := broken(t)
+	v, readAhead := b.openAnew(with)
+	want, err := v.Exchange(t.Context(), exchange(alice, []string{"files.read"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := func() {
+		tok, err := v.Exchange(t.Context(), exchange(alice, []string{"files.read"}))
+		if err != nil || !tok.Token.Equal(want.Token) {
+			t.Errorf("%+v, %v", tok, err)
+		}
+	}
+	again()
+	readAhead()
+	f.failViews(errors.New("no reading now"))
+	again()
 }
 
 // A row that was changed in the database is not read ahead: the exchange that wants it says so.
