@@ -83,22 +83,7 @@ func BenchmarkExchangeAccounts(b *testing.B) {
 			return endless(w)
 		})
 	})
-	b.Run("any-reading-ahead", func(b *testing.B) {
-		took := [2][]time.Duration{worlds[0].exchange(b, b.N, (*sized).any)} // before it begins: the two share two processors
-		began := time.Now()
-		ahead, stop := worlds[1].start(b)
-		defer stop()
-		for reading := true; reading; {
-			took[1] = append(took[1], worlds[1].exchange(b, 10_000, (*sized).any)...)
-			select {
-			case <-ahead:
-				reading = false
-			default:
-			}
-		}
-		b.ReportMetric(time.Since(began).Seconds(), "large-read-s")
-		reportBoth(b, took)
-	})
+	b.Run("any-reading-ahead", func(b *testing.B) { readingAhead(b, worlds) })
 	b.Run("any-unremembered", func(b *testing.B) {
 		for _, w := range worlds {
 			w.restless.on.Store(true)
@@ -106,6 +91,25 @@ func BenchmarkExchangeAccounts(b *testing.B) {
 		}
 		whichever(b)
 	})
+}
+
+// readingAhead has the small world be used before the large one reads ahead: the two share two processors.
+func readingAhead(b *testing.B, worlds [2]*sized) {
+	b.Helper()
+	took := [2][]time.Duration{worlds[0].exchange(b, b.N, (*sized).any)}
+	began := time.Now()
+	ahead, stop := worlds[1].start(b)
+	defer stop()
+	for reading := true; reading; {
+		took[1] = append(took[1], worlds[1].exchange(b, 10_000, (*sized).any)...)
+		select {
+		case <-ahead:
+			reading = false
+		default:
+		}
+	}
+	b.ReportMetric(time.Since(began).Seconds(), "large-read-s")
+	reportBoth(b, took)
 }
 
 // sized is a world of n accounts, with those that were not used yet.
