@@ -102,7 +102,8 @@ func (v *Vault) remembered(w who) (*shelf, bool) {
 }
 
 // recall picks from memory, if the token can go out as it is: no transaction is needed
-// for that. Whatever else there is to say to a request is for a pick that reads. Whether the rows still are what they were shows in the release's own transaction.
+// for that. Whatever else there is to say to a request is for a pick that reads. Whether
+// the rows still are what they were shows in the release's own transaction.
 func (v *Vault) recall(r Request, w who) (*picked, bool) {
 	s, ok := v.remembered(w)
 	if !ok {
